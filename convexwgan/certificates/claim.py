@@ -1,0 +1,47 @@
+"""What a solver may hand to the judge: plain arrays and two numbers, none of them believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Weights = Any
+"""An array of any library; the judge reads it as NumPy float64."""
+
+
+class Claim(Protocol):
+    """A claimed solution in the user's variables.
+
+    weights: W (d_f, d_r), W̃ (D, d_r) for a polynomial generator, G (n_f, d_r) for a free one; None when infeasible.
+    neurons_u (k, d_r), neurons_v (k,), skip (d_r,): the discriminator D(x) = Σ σ(xᵀu_j)v_j + xᵀskip, a dual point.
+    output_multiplier: H (n_f, d_r) with ZᵀH = z̄yᵀ, for a norm or custom cost of the output.
+    value, bound: what the claimant says that the generator attains, and that no generator can beat.
+    """
+
+    @property
+    def weights(self) -> Weights | None: ...
+    @property
+    def neurons_u(self) -> Weights | None: ...
+    @property
+    def neurons_v(self) -> Weights | None: ...
+    @property
+    def skip(self) -> Weights | None: ...
+    @property
+    def output_multiplier(self) -> Weights | None: ...
+    @property
+    def value(self) -> float | None: ...
+    @property
+    def bound(self) -> float | None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class PlainClaim:
+    """The plainest ``Claim``."""
+
+    weights: Weights | None = None
+    neurons_u: Weights | None = None
+    neurons_v: Weights | None = None
+    skip: Weights | None = None
+    output_multiplier: Weights | None = None
+    value: float | None = None
+    bound: float | None = None

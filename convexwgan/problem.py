@@ -1,0 +1,394 @@
+"""Problem: plan → run → invert → certify."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convexwgan.arrays import Array, as_samples, column_names, device_of, like, namespace, to_numpy64
+from convexwgan.certificates.certificate import Status
+from convexwgan.certificates.claim import PlainClaim
+from convexwgan.certificates.moments import GameEvidence, gather
+from convexwgan.certificates.verify import Audit, certify
+from convexwgan.errors import InputError
+from convexwgan.fitted import FittedDiscriminator, FittedGenerator
+from convexwgan.geometry.distances import Distance, linear_distance, polynomial_distance, quadratic_distance
+from convexwgan.geometry.moments import moments_of
+from convexwgan.solution import Solution, Stats
+from convexwgan.solvers.memory import predicted_memory
+from convexwgan.solvers.run import Limits, run_form
+from convexwgan.spec.latent import DrawnNoise, Latent
+from convexwgan.spec.validation import count, positive
+from convexwgan.spec.wgan import WGAN
+from convexwgan.theory.candidate import Candidate
+from convexwgan.theory.data import GameData
+from convexwgan.theory.explanation import Explanation, explain_route
+from convexwgan.theory.forms import Normalize
+from convexwgan.theory.routes import Route, first_form, plan
+
+logger = logging.getLogger("convexwgan")
+
+Callback = Callable[[dict[str, Any]], None]
+"""Called with {"stage", "lower", "upper", "seconds"} whenever bounds are known."""
+
+
+class Problem:
+    """One WGAN on one set of data; checks shapes, dtype and finiteness now, not in ``solve``.
+
+    Problem:
+        min over generators, max over discriminators of 1ᵀD(X) − 1ᵀD(G) + R_g − R_d
+        (``normalize="mean"``: means in place of sums).
+
+    Args:
+        wgan: discriminator + generator [+ regulariser].
+        X: real data (n_r, d_r): NumPy, PyTorch (CPU or CUDA), any array-API library, a DataFrame or lists.
+        Z: noise (n_f, d_f) of the same library, noise drawn by ``Latent.draw``, or a ``Latent`` (population noise,
+            ``normalize="mean"`` only). Not for ``Generator.free`` and ``distribution``.
+        n_fake: n_f for ``free`` and ``distribution``; default n_r.
+        normalize: "sum" (the paper's convention) or "mean".
+
+    Raises:
+        InputError: any of the above is not as it must be.
+
+    >>> import numpy as np
+    >>> from convexwgan import Discriminator, Generator, Problem
+    >>> X = np.diag([3.0, 2.0, 1.0])
+    >>> solution = Problem(Discriminator.quadratic(beta=2.0) + Generator.free(), X).solve()
+    >>> solution.status.name, round(solution.value, 9), round(solution.bound, 9)
+    ('CERTIFIED', 4.5, 4.5)
+    """
+
+    def __init__(self, wgan: WGAN, X: Any, Z: Any = None, *, n_fake: int | None = None, normalize: Normalize = "sum") -> None:
+        if not isinstance(wgan, WGAN):
+            raise InputError("wgan", wgan, "be a composed WGAN", "compose one, as Discriminator.quadratic(beta=2.0) + Generator.linear()")
+        _, generator = wgan.players
+        if normalize not in ("sum", "mean"):
+            raise InputError("normalize", normalize, 'be "sum" or "mean"', 'the paper sums; populations need "mean"')
+        self.wgan, self.normalize = wgan, normalize
+        self.columns = column_names(X)
+        self.X = as_samples(X, "X")
+        self.Z, self.latent = self._noise(Z)
+        self.n_fake = self._fake_count(n_fake)
+        self.is_population = generator.needs_noise and self.Z is None
+
+    # ---- input -----------------------------------------------------------------------------------------------
+
+    def _noise(self, Z: Any) -> tuple[Array | None, Latent | None]:
+        """(Z as an array of X's library, the recipe it came from)."""
+        generator = self.wgan.players[1]
+        if not generator.needs_noise:
+            if Z is not None:
+                raise InputError("Z", Z, f"not be given for {generator!r}", "it takes no noise; n_fake= says how many samples it generates")
+            return None, None
+        if Z is None:
+            raise InputError("Z", None, f"be given for {generator!r}", "draw it: Latent.normal(dim).draw(n, rng=0)")
+        if isinstance(Z, Latent):
+            if self.normalize != "mean":
+                raise InputError("normalize", self.normalize, f'be "mean" for population noise {Z!r}', 'a population has no sums; set normalize="mean", or draw a sample')
+            return None, Z
+        if isinstance(Z, DrawnNoise):
+            return like(self.X, Z.array), Z.latent
+        return self._same_library(as_samples(Z, "Z")), None
+
+    def _same_library(self, Z: Array) -> Array:
+        if namespace(Z) is not namespace(self.X):
+            raise InputError("Z", Z, f"be of the same array library as X ({type(self.X).__name__})", "convert one of the two")
+        if device_of(Z) != device_of(self.X):
+            raise InputError("device of Z", device_of(Z), f"be that of X, {device_of(self.X)}", "move one of the two")
+        return Z
+
+    def _fake_count(self, n_fake: int | None) -> int:
+        generator = self.wgan.players[1]
+        if generator.needs_noise:
+            if n_fake is not None:
+                raise InputError("n_fake", n_fake, f"not be given for {generator!r}", "the rows of Z say how many samples there are")
+            return int(self.Z.shape[0]) if self.Z is not None else int(self.X.shape[0])
+        return int(self.X.shape[0]) if n_fake is None else count("n_fake", n_fake, "it is the number of generated samples n_f")
+
+    # ---- plan ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def data(self) -> GameData:
+        """The data, factored lazily and once."""
+        return GameData(self.wgan, self.X, self.Z, self.latent, self.n_fake, self.normalize)
+
+    @cached_property
+    def evidence(self) -> GameEvidence:
+        """The same data as ``certificates/`` sees them: recomputed by its own code in float64 NumPy."""
+        return gather(self.wgan, self.X, Z=self.Z, latent=self.latent, n_fake=self.n_fake, normalize=self.normalize)
+
+    def route(self, method: str = "auto") -> Route:
+        """The cheapest chain of theorems that ends in a form which ``method`` runs.
+
+        Raises:
+            NotCoveredError: no theorem covers the pair.
+        """
+        if method not in self._routes:
+            self._routes[method] = plan(first_form(self.wgan, self.normalize, self.is_population), method)
+        return self._routes[method]
+
+    @cached_property
+    def _routes(self) -> dict[str, Route]:
+        return {}
+
+    def explain(self, data: bool = True) -> Explanation:
+        """The route, theorem by theorem; with ``data`` each condition is evaluated on the data (factored once, cached).
+
+        Raises:
+            NotCoveredError: no theorem covers the pair; with the reason and the nearest pair that works.
+        """
+        route = self.route()
+        return explain_route(route, self.data if data else None, predicted_memory(route.last, self.n_fake, self._sizes))
+
+    @property
+    def _sizes(self) -> tuple[int, int, int]:
+        """(n_r, d_r, latent columns)."""
+        latent = self.Z.shape[1] if self.Z is not None else self.latent.dim if self.latent is not None else 0
+        return int(self.X.shape[0]), int(self.X.shape[1]), int(latent)
+
+    # ---- run, invert, certify --------------------------------------------------------------------------------
+
+    def solve(
+        self,
+        method: str = "auto",
+        solver: str | None = None,
+        tol: float | None = None,
+        max_iter: int | None = None,
+        time_limit: float | None = None,
+        device: Any = None,
+        warm_start: Solution | None = None,
+        callback: Callback | None = None,
+        verbose: bool = False,
+        options: Mapping[str, Any] | None = None,
+    ) -> Solution:
+        """A generator with a verified lower and upper bound.
+
+        Args:
+            method: "auto" (cheapest route), "closed_form" or "conic".
+            solver: for conic: CLARABEL (default), SCS or MOSEK.
+            tol: relative gap and violation that CERTIFIED asks for; default 1e-6 in float64, 1e-4 in float32.
+            max_iter, time_limit: limits of the method (a closed form does not iterate); on hitting one the status
+                earned so far is returned and ``stats.stopped`` says so.
+            device: where closed forms run; must be the device of X or reachable by its library.
+            warm_start: a Solution of the same architecture; the better of it and the new one is returned.
+            callback: called with the bounds as they become known.
+            verbose: let a conic solver write its log.
+            options: the conic solver's own options.
+
+        Raises:
+            NotCoveredError, InputError, SolverUnavailableError, MemoryLimitError: before anything is computed.
+        """
+        if device is not None and device != str(device_of(self.X)) and device != device_of(self.X):
+            return self._moved_to(device).solve(method, solver, tol, max_iter, time_limit, None, warm_start, callback, verbose, options)
+        tol = self._tolerance(tol)
+        route = self.route(method)
+        limits = Limits(solver, tol, max_iter, time_limit, verbose, options)
+        limits.check(route.method)
+        start = time.perf_counter()
+        candidate = run_form(route.last, self.data, limits)
+        ran = time.perf_counter()
+        for step in reversed(route.steps):
+            candidate = step.theorem.invert(step.form, candidate, self.data)
+        inverted = time.perf_counter()
+        times = {"run": ran - start, "invert": inverted - ran}
+        solution = self._certified(candidate, route.method, tol, times)
+        solution = self._better(solution, warm_start, tol)
+        if callback is not None:
+            callback({"stage": route.method, "lower": solution.bound, "upper": solution.value, "seconds": solution.stats.seconds})
+        logger.info("%s", solution)
+        return solution
+
+    def _tolerance(self, tol: float | None) -> float:
+        if tol is not None:
+            return positive("tol", tol, "it is the relative gap that CERTIFIED asks for")
+        return 1e-4 if "float32" in str(self.X.dtype) else 1e-6
+
+    def _certified(self, candidate: Candidate, method: str, tol: float, times: dict[str, float]) -> Solution:
+        """The candidate judged, repaired and wrapped: what is returned is the repaired generator."""
+        start = time.perf_counter()
+        audit = certify(self.evidence, self._claim(candidate), tol=tol)
+        times["certify"] = time.perf_counter() - start
+        stats = Stats(method, times, candidate.stopped, {**candidate.stats, **self._circumstances()})
+        return self._solution(audit, candidate, tol, stats)
+
+    def _claim(self, candidate: Candidate) -> PlainClaim:
+        neurons, H = candidate.neurons, candidate.multipliers.get("H")
+        weights = None if candidate.weights is None else to_numpy64(candidate.weights)
+        if weights is not None and "float32" in str(self.X.dtype):
+            weights = weights.astype(np.float32)
+        return PlainClaim(
+            weights=weights,
+            neurons_u=None if neurons is None else to_numpy64(neurons.u),
+            neurons_v=None if neurons is None else to_numpy64(neurons.v),
+            skip=None if neurons is None or neurons.skip is None else to_numpy64(neurons.skip),
+            output_multiplier=None if H is None else to_numpy64(H),
+            value=None,
+            bound=None,
+        )
+
+    def _solution(self, audit: Audit, candidate: Candidate, tol: float, stats: Stats) -> Solution:
+        certificate = audit.certificate
+        dual = {
+            name: array
+            for name, array in (
+                ("u", audit.neurons_u), ("v", audit.neurons_v), ("skip", audit.skip), ("output_multiplier", audit.output_multiplier),
+            )
+            if array is not None
+        }  # fmt: skip
+        return Solution(
+            wgan=self.wgan,
+            status=certificate.status,
+            value=certificate.upper,
+            bound=certificate.lower,
+            certificate=certificate,
+            generator=None if audit.weights is None else self._generator(audit.weights),
+            discriminator=self._discriminator(certificate.status, dual, tol, certificate.relative_gap),
+            dual=dual,
+            stats=stats,
+            tol=tol,
+            normalize=self.normalize,
+            fingerprint_source=self.fingerprint,
+        )
+
+    def _generator(self, weights: np.ndarray[Any, Any]) -> FittedGenerator:
+        xp = namespace(self.X)
+        dtype = xp.float32 if "float32" in str(self.X.dtype) else xp.float64
+        moved = xp.asarray(weights, dtype=dtype, device=device_of(self.X))
+        return FittedGenerator(self.wgan.players[1], moved, self.latent, self.Z, self.normalize, self.columns)
+
+    def _discriminator(self, status: Status, dual: dict[str, Any], tol: float, gap: float) -> FittedDiscriminator | None:
+        """The adversary, only where it attains the value: no neurons are claimed across a duality gap."""
+        if "u" not in dual or status is not Status.CERTIFIED or not gap <= tol:
+            return None
+        return FittedDiscriminator(self.wgan.players[0], dual["u"], dual["v"], dual.get("skip"))
+
+    def _better(self, solution: Solution, warm_start: Solution | None, tol: float) -> Solution:
+        """The better of the new solution and a warm start, both judged on this problem."""
+        if warm_start is None:
+            return solution
+        if not isinstance(warm_start, Solution) or repr(warm_start.wgan.generator) != repr(self.wgan.generator):
+            raise InputError("warm_start", warm_start, f"be a Solution with generator {self.wgan.generator!r}", "pass the solution of the same architecture")
+        if warm_start.generator is None or solution.status in (Status.CERTIFIED, Status.INFEASIBLE):
+            return solution
+        audit = certify(self.evidence, warm_start.claim, tol=tol)
+        old = self._solution(audit, Candidate(), tol, replace(solution.stats, extra={**solution.stats.extra, "from": "warm_start"}))
+        return old if old.relative_gap < solution.relative_gap or solution.generator is None else solution
+
+    def _moved_to(self, device: Any) -> Problem:
+        """The same problem on another device of the same array library."""
+        from array_api_compat import to_device
+
+        from convexwgan.arrays import movable
+
+        movable(self.X, device)
+        twin = Problem.__new__(Problem)
+        twin.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("data", "evidence", "_routes")})
+        twin.X = to_device(self.X, device)
+        twin.Z = None if self.Z is None else to_device(self.Z, device)
+        return twin
+
+    def _circumstances(self) -> dict[str, Any]:
+        return {"numpy": np.__version__, "python": platform.python_version(), "dtype": str(self.X.dtype), "device": str(device_of(self.X))}
+
+    # ---- more ways to look -----------------------------------------------------------------------------------
+
+    def path(self, betas: Iterable[float]) -> Iterator[Solution]:
+        """Solutions along β_d, lazily, sharing one factorisation.
+
+        Raises:
+            InputError: the discriminator is under a norm bound, so there is no β_d to move along.
+        """
+        discriminator, generator = self.wgan.players
+        if discriminator.norm_bound:
+            raise InputError("path of a norm bound", discriminator, "be under weight decay", "use beta= in place of norm_bound=True")
+        values = [positive("beta of path", beta, "it is the weight-decay strength β_d") for beta in betas]
+        return (self._at_beta(beta).solve() for beta in values)
+
+    def _at_beta(self, beta: float) -> Problem:
+        discriminator, generator = self.wgan.players
+        wgan = WGAN(replace(discriminator, beta=beta, components=None), generator, self.wgan.chosen_regularizer)
+        twin = Problem.__new__(Problem)
+        twin.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("data", "evidence", "_routes")})
+        twin.wgan = wgan
+        twin.data = self.data.at_beta(wgan)
+        twin.evidence = self.evidence.with_beta(beta)
+        return twin
+
+    def dist(self, G: Any) -> Distance:
+        """dist_D(X, G) by its definition, max_{‖u‖≤1} |1ᵀσ(Xu) − 1ᵀσ(Gu)|, for any output G (n_f, d_r).
+
+        Returns:
+            Distance with value, the maximising neuron u (and b), and whether the value is exact. For a skip
+            connection the unregularised part is not in it: it asks for s = m.
+
+        Raises:
+            InputError: G has other columns than X.
+        """
+        G = as_samples(G, "G")
+        if int(G.shape[1]) != int(self.X.shape[1]):
+            raise InputError("G", G, f"have {self.X.shape[1]} columns, as X has", "give generated samples with the features of the data")
+        discriminator = self.wgan.players[0]
+        real, fake = (moments_of(to_numpy64(table), normalize=self.normalize) for table in (self.X, G))
+        if discriminator.kind == "linear":
+            return linear_distance(real.first, fake.first)
+        if discriminator.kind == "quadratic":
+            return quadratic_distance(real.second, fake.second)
+        if discriminator.kind == "polynomial":
+            gap = real.mass - fake.mass
+            return polynomial_distance(real.second, fake.second, real.first, fake.first, gap, discriminator.activation)
+        self.route()  # raises NotCoveredError with the reason
+        raise AssertionError("a covered discriminator without an oracle")
+
+    def to_cvxpy(self) -> Any:
+        """The conic form as a ``cvxpy.Problem`` with named variables.
+
+        Raises:
+            NotConicError: no exact conic form exists; with the obstacle.
+        """
+        from convexwgan.solvers.conic_forms import exact_model
+
+        return exact_model(self._conic_form(), self.data, natural=True).problem
+
+    def relaxation(self) -> Any:
+        """A labelled lower-bound program (``cvxpy.Problem``) where there is one: quadratic × ``weights`` (MATH 3.3).
+
+        Raises:
+            NotConicError: the exact conic form is at hand (``to_cvxpy``), or none is known.
+        """
+        from convexwgan.solvers.conic_forms import relaxed_model
+
+        return relaxed_model(self.route().last, self.data).problem
+
+    def export(self, path: str | Path) -> Path:
+        """Write the conic form as CBF (.cbf) or SDPA (.dat-s).
+
+        Raises:
+            NotConicError: no exact conic form. InputError: another suffix.
+        """
+        from convexwgan.solvers.conic_forms import exact_model, write
+
+        return write(exact_model(self._conic_form(), self.data, natural=True), path)
+
+    def _conic_form(self) -> Any:
+        from convexwgan.solvers.conic_forms import conic_last_form
+
+        return conic_last_form(first_form(self.wgan, self.normalize, self.is_population))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the data (X, noise, counts, convention), as hexadecimal text."""
+        digest = hashlib.sha256()
+        for part in (self.X, self.Z):
+            if part is not None:
+                array = np.ascontiguousarray(to_numpy64(part))
+                digest.update(f"{array.shape}".encode() + array.tobytes())
+        digest.update(f"{self.n_fake}|{self.normalize}|{self.latent!r}".encode())
+        return digest.hexdigest()

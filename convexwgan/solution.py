@@ -1,0 +1,139 @@
+"""Solution: what the solve returns, frozen, with the certificate that backs every number in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convexwgan.arrays import Float64, to_numpy64
+from convexwgan.certificates.certificate import Certificate, Status
+from convexwgan.certificates.claim import PlainClaim
+from convexwgan.errors import InputError
+from convexwgan.fitted import FittedDiscriminator, FittedGenerator
+from convexwgan.spec.wgan import WGAN
+
+__all__ = ["Solution", "Stats", "Status"]
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What happened during a solve; times in seconds."""
+
+    method: str
+    times: dict[str, float] = field(default_factory=dict)
+    stopped: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """The whole solve."""
+        return sum(self.times.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A generator with a verified lower and upper bound.
+
+    Attributes:
+        wgan: the specification that was solved (its β_d included).
+        status: earned by ``certificate``, never by a solver's word.
+        value: what the generator attains (inf when infeasible).
+        bound: what no generator can beat.
+        certificate: the proof, recomputed from spec and data.
+        generator: None when infeasible or failed.
+        discriminator: the optimal adversary where strong duality holds, else None.
+        dual: named arrays sufficient for the lower bound or the infeasibility.
+        stats: times, versions, why it stopped.
+        realization: the weights' own Solution where a ReLU generator's weights are a second problem, else None.
+        tol: the tolerance that the status refers to.
+    """
+
+    wgan: WGAN
+    status: Status
+    value: float
+    bound: float
+    certificate: Certificate
+    generator: FittedGenerator | None
+    discriminator: FittedDiscriminator | None
+    dual: dict[str, Float64]
+    stats: Stats
+    tol: float
+    normalize: str = "sum"
+    realization: Solution | None = None
+    fingerprint_source: Callable[[], str] | None = field(default=None, repr=False)
+
+    @property
+    def gap(self) -> float:
+        """value − bound, in units of the objective."""
+        return self.certificate.gap
+
+    @property
+    def relative_gap(self) -> float:
+        """(upper − lower)/max(|upper|, |lower|, 1e-6·scale): invariant under X → cX with matching β_d."""
+        return self.certificate.relative_gap
+
+    @property
+    def sensitivity(self) -> float:
+        """d value/d β_d = −Σ_j |v_j| under weight decay, where a dual attains the value.
+
+        Raises:
+            InputError: norm bound (there is no β_d), or no optimal discriminator exists.
+        """
+        discriminator = self.wgan.players[0]
+        if discriminator.norm_bound or self.discriminator is None:
+            raise InputError("sensitivity", None, "be asked under weight decay where a dual attains the value", "difference the values of two solves instead")
+        return -self.discriminator.total_weight
+
+    @property
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the data that the problem was solved on."""
+        return None if self.fingerprint_source is None else self.fingerprint_source()
+
+    @property
+    def claim(self) -> PlainClaim:
+        """The plain arrays and numbers that ``verify`` judges."""
+        weights = None if self.generator is None else _host(self.generator.weights)
+        infeasible = self.generator is None
+        return PlainClaim(
+            weights=weights,
+            neurons_u=self.dual.get("u"),
+            neurons_v=self.dual.get("v"),
+            skip=self.dual.get("skip"),
+            output_multiplier=self.dual.get("output_multiplier"),
+            value=None if infeasible else self.value,
+            bound=None if infeasible else self.bound,
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write spec, primal, dual and the data's SHA-256 as safetensors; an existing file is replaced at once or not at all.
+
+        Raises:
+            InputError: the folder does not exist, or the path is a folder.
+        """
+        from convexwgan.storage import save_solution
+
+        return save_solution(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Solution:
+        """A saved solution. Its status is UNVERIFIED until ``verify(problem, solution)`` has looked at it.
+
+        Raises:
+            FileFormatError: not a solution file, another version, or damaged.
+        """
+        from convexwgan.storage import load_solution
+
+        return load_solution(path)
+
+    def __str__(self) -> str:
+        return f"{self.status.name}: value {self.value:.8g}, bound {self.bound:.8g}, relative gap {self.relative_gap:.2g}  ({self.wgan!r})"
+
+
+def _host(weights: Any) -> np.ndarray[Any, Any]:
+    """Weights as NumPy on the host, their precision kept: certificates need to know a float32 from a float64."""
+    array = to_numpy64(weights)
+    return array.astype(np.float32) if "float32" in str(weights.dtype) else array

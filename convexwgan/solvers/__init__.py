@@ -1,0 +1,1 @@
+"""How a last form is run: closed forms on any array library, conic programs through CVXPY."""

@@ -1,0 +1,176 @@
+"""Conic last forms: from a form and its data to a CVXPY program, and from the solver's arrays to a Candidate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convexwgan.arrays import Float64, like, to_numpy64
+from convexwgan.errors import InputError, NotConicError
+from convexwgan.geometry.spectra import eigh_descending
+from convexwgan.solvers.conic import ConicModel, ConicResult, ConicStatus, covariance_program, mean_program, phase_one, polynomial_program, run
+from convexwgan.solvers.conic.memory import check_memory
+from convexwgan.solvers.run import Limits
+from convexwgan.theory.candidate import Candidate, MomentPoint
+from convexwgan.theory.data import GameData
+from convexwgan.theory.forms import Form, Stage
+from convexwgan.theory.routes import plan
+
+
+def solve_conic_form(form: Form, data: GameData, limits: Limits) -> Candidate:
+    """Build, run and read one conic form; an infeasible program comes back with the evidence for it."""
+    impossible = _impossible(form, data)
+    if impossible is not None:
+        return impossible
+    result = _run(exact_model(form, data), limits)
+    stats = {"solver": result.solver, "solver_status": result.solver_status, "iterations": result.iterations, "objective": result.objective}
+    if result.status is ConicStatus.INFEASIBLE:
+        return _evidence(form, data, limits).having(stats=stats)
+    if result.status in (ConicStatus.FAILED, ConicStatus.UNBOUNDED) or not result.values:
+        return Candidate(stopped=result.stopped or result.status.value, stats=stats)
+    return _read(form, data, result).having(multipliers=_moved(result.multipliers, data), stopped=result.stopped, stats=stats)
+
+
+def exact_model(form: Form, data: GameData, natural: bool = False) -> ConicModel:
+    """The CVXPY program of a conic last form, refused before it is built when it would not fit in memory.
+
+    Raises:
+        MemoryLimitError: with the number of bytes and what to do instead.
+    """
+    beta = None if form.discriminator.norm_bound else data.beta
+    if form.stage is Stage.CONE_PROGRAM:
+        return _mean_model(form, data, beta, natural)
+    M, m = to_numpy64(data.moments.second), to_numpy64(data.moments.first)
+    strength = form.regularizer.strength
+    if form.stage is Stage.COVARIANCE_PROGRAM:
+        check_memory("covariance", {"d": data.dim})
+        skip = (m, data.rho) if form.discriminator.skip and not data.mean_is_zero else None
+        return covariance_program(M, beta=beta, strength=strength, skip=skip, natural=natural)
+    check_memory("polynomial", {"d": data.dim})
+    return polynomial_program(M, m, beta=beta, strength=strength, natural=natural, **_polynomial_data(form, data))
+
+
+def relaxed_model(last: Form, data: GameData) -> ConicModel:
+    """The semidefinite lower bound of quadratic × ``weights``: ‖W‖_F² ≥ tr S/λ₁ (MATH 3.3).
+
+    Raises:
+        NotConicError: for forms that have an exact program, or no relaxation.
+    """
+    if last.stage is not Stage.MATCHED_SPECTRA:
+        raise NotConicError(f"{last.wgan!r} needs no relaxation: to_cvxpy() gives its exact conic form.")
+    check_memory("covariance", {"d": data.dim})
+    beta = None if last.discriminator.norm_bound else data.beta
+    strength = last.regularizer.strength / float(data.latent_spectrum.values[0])
+    return covariance_program(to_numpy64(data.moments.second), beta=beta, strength=strength, natural=True)
+
+
+def conic_last_form(root: Form) -> Form:
+    """The conic form at the end of the pair's conic route.
+
+    Raises:
+        NotConicError: there is none; with the obstacle.
+    """
+    try:
+        return plan(root, "conic").last
+    except InputError as error:
+        raise NotConicError(f"{root.wgan!r} has no exact conic form: {error.remedy}.") from error
+
+
+def write(model: ConicModel, path: str | Path) -> Path:
+    """The program as a CBF or SDPA file."""
+    from convexwgan.solvers.conic.export import export
+
+    return Path(export(model.problem, path))
+
+
+def _run(model: ConicModel, limits: Limits) -> ConicResult:
+    return run(
+        model,
+        solver=limits.solver,
+        tol=limits.tol,
+        max_iter=limits.max_iter,
+        time_limit=limits.time_limit,
+        verbose=limits.verbose,
+        options=limits.options,
+    )
+
+
+def _mean_model(form: Form, data: GameData, beta: float | None, natural: bool) -> ConicModel:
+    """Linear discriminator: W against z̄, with what R_g needs of Z: its root for ‖ZW‖_F², itself for other norms."""
+    rows = data.n_fake if data.is_free else int(data.latent_mean.shape[0])
+    check_memory("mean", {"n": data.n_fake, "p": rows, "d": data.dim})
+    m = to_numpy64(data.moments.first)
+    z_bar = np.full(data.n_fake, data.fake_weight) if data.is_free else to_numpy64(data.latent_mean)
+    root = features = None
+    if not data.is_free and form.regularizer.of == "output":
+        spectrum = data.latent_spectrum
+        if form.regularizer.is_quadratic:
+            root = np.sqrt(to_numpy64(spectrum.values))[:, None] * to_numpy64(spectrum.vectors).T
+        else:
+            assert data.features is not None
+            features = to_numpy64(data.features)
+    return mean_program(
+        m, z_bar, beta=beta, regularizer=form.regularizer, root=root, features=features,
+        mass=data.mass_fake, weight=data.fake_weight, natural=natural,
+    )  # fmt: skip
+
+
+def _polynomial_data(form: Form, data: GameData) -> dict[str, Any]:
+    return {"coefficients": form.discriminator.activation, "mass_gap": data.mass_gap, "rho": data.rho}
+
+
+def _impossible(form: Form, data: GameData) -> Candidate | None:
+    """Infeasible before any solver runs: mean matching asked of noise whose mean is 0 (the others need a proof by numbers)."""
+    from convexwgan.solvers.closed_form import mean_shrinkage, shifted_threshold
+
+    if form.stage is Stage.CONE_PROGRAM and data.mean_is_zero and not form.discriminator.norm_bound and data.mean_norm > data.beta:
+        return mean_shrinkage(form, data)
+    if form.discriminator.skip and data.mean_is_zero:
+        attempt = shifted_threshold(form, data)
+        return attempt if attempt.infeasible else None
+    return None
+
+
+def _evidence(form: Form, data: GameData, limits: Limits) -> Candidate:
+    """What makes the program infeasible: the multipliers of "how small can dist be" scaled up are a ray."""
+    reason = "the conic solver finds no feasible output"
+    if form.stage is not Stage.MOMENT_PROGRAM:
+        return Candidate(infeasible=reason, multipliers=_lowest_direction(form, data))
+    M, m = to_numpy64(data.moments.second), to_numpy64(data.moments.first)
+    nearest = _run(phase_one(M, m, **_polynomial_data(form, data)), limits)
+    return Candidate(infeasible=reason, multipliers=_moved(nearest.multipliers, data))
+
+
+def _lowest_direction(form: Form, data: GameData) -> dict[str, Any]:
+    """The eigenvector that keeps M − mmᵀ/ρ from being nearly positive: R = −qqᵀ."""
+    if not form.discriminator.skip:
+        return {}
+    values, vectors = data.centred_spectrum
+    return {"u": vectors[:, -1:].T, "v": values[:1] * 0.0 - 1.0}
+
+
+def _read(form: Form, data: GameData, result: ConicResult) -> Candidate:
+    """Weights for a program in W; for programs in moments the factored point, its rank cut to what the noise carries."""
+    if form.stage is Stage.CONE_PROGRAM:
+        return Candidate(weights=like(data.moments.first, result.values["G" if data.is_free else "W"]))
+    S = result.values["S"]
+    mean = _mean(form, data, result)
+    has_mean = mean is not None and not data.mean_is_zero
+    T = S - np.outer(mean, mean) / data.rho if mean is not None and has_mean else S
+    values, vectors = eigh_descending(T)
+    k = min(int((values > 0).sum()), data.rank - has_mean)
+    reference = data.moments.first
+    moved_mean = None if mean is None or not has_mean else like(reference, mean)
+    return Candidate(moments=MomentPoint(like(reference, vectors[:, :k]), like(reference, values[:k]), moved_mean))
+
+
+def _mean(form: Form, data: GameData, result: ConicResult) -> Float64 | None:
+    if form.stage is Stage.MOMENT_PROGRAM:
+        return result.values["s"]
+    return to_numpy64(data.moments.first) if form.discriminator.skip else None
+
+
+def _moved(arrays: dict[str, Float64], data: GameData) -> dict[str, Any]:
+    return {name: like(data.moments.first, array) for name, array in arrays.items()}

@@ -1,0 +1,55 @@
+"""One door to every solver: limits are checked against the method, then the last form is run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from convexwgan.errors import InputError
+from convexwgan.spec.validation import count, positive
+from convexwgan.theory.candidate import Candidate
+from convexwgan.theory.data import GameData
+from convexwgan.theory.forms import Form
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the user asks of a run; what the chosen method cannot honour is an error, never ignored."""
+
+    solver: str | None
+    tol: float
+    max_iter: int | None
+    time_limit: float | None
+    verbose: bool
+    options: Mapping[str, Any] | None
+
+    def check(self, method: str) -> None:
+        """Refuse what ``method`` cannot honour.
+
+        Raises:
+            InputError: a solver or options for a closed form; limits out of range.
+        """
+        if self.max_iter is not None:
+            count("max_iter", self.max_iter, "it limits the iterations of the solver")
+        if self.time_limit is not None:
+            positive("time_limit", self.time_limit, "it is a number of seconds")
+        if method == "closed_form":
+            for name in ("solver", "options"):
+                if getattr(self, name) is not None:
+                    raise InputError(name, getattr(self, name), 'not be given for method "closed_form"', 'a formula needs no solver; ask for method="conic"')
+
+
+def run_form(form: Form, data: GameData, limits: Limits) -> Candidate:
+    """The candidate of a last form, by the method that runs it."""
+    if form.method == "conic":
+        from convexwgan.solvers.conic_forms import solve_conic_form
+
+        return solve_conic_form(form, data, limits)
+    from convexwgan.solvers.closed_form import solve_closed_form
+
+    start = time.perf_counter()
+    candidate = solve_closed_form(form, data)
+    late = limits.time_limit is not None and time.perf_counter() - start > limits.time_limit
+    return candidate.having(stopped="time_limit") if late else candidate

@@ -1,0 +1,182 @@
+"""GameData: the data of one game, factored lazily and once, for theorems' conditions and solvers."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+from convexwgan.arrays import Array, eps_of, namespace
+from convexwgan.geometry.moments import Moments, moments_of
+from convexwgan.geometry.polynomials import lift, lifted_normal_moments
+from convexwgan.geometry.spectra import (
+    LatentSpectrum,
+    components_threshold,
+    eigh_descending,
+    gram_latent_spectrum,
+    gram_spectrum,
+    latent_spectrum,
+)
+from convexwgan.spec.latent import Latent
+from convexwgan.spec.wgan import WGAN
+from convexwgan.theory.forms import Normalize
+
+
+class GameData:
+    """X, noise and convention of one game.
+
+    Normalised moments make one set of formulas serve both conventions: with weights w = 1 (sums) or 1/n (means),
+
+        M = w_r XᵀX,  m = w_r Xᵀ1,  A = w_f ZᵀZ,  z̄ = w_f Zᵀ1,  N = n or 1,  ρ = z̄ᵀA⁺z̄   (free: ρ = N_f).
+
+    Args:
+        wgan: the complete specification.
+        X: real data (n_r, d_r), of any array library.
+        Z: noise (n_f, d_f) of the same library, or None (free generator, population noise).
+        latent: the population, when the noise is one.
+        n_fake: number of generated samples n_f.
+        normalize: "sum" or "mean".
+    """
+
+    def __init__(self, wgan: WGAN, X: Array, Z: Array | None, latent: Latent | None, n_fake: int, normalize: Normalize) -> None:
+        self.wgan, self.X, self.Z, self.latent = wgan, X, Z, latent
+        self.n_fake, self.normalize = n_fake, normalize
+        self.n_real, self.dim = int(X.shape[0]), int(X.shape[1])
+        self.is_free = wgan.players[1].kind == "free"
+        self.is_population = latent is not None and Z is None and not self.is_free
+
+    def at_beta(self, wgan: WGAN) -> GameData:
+        """The same data under another β_d; factorisations are shared."""
+        twin = GameData(wgan, self.X, self.Z, self.latent, self.n_fake, self.normalize)
+        for name in ("moments", "spectrum", "centred_spectrum", "features", "latent_spectrum", "latent_mean", "rho"):
+            if name in self.__dict__:
+                twin.__dict__[name] = self.__dict__[name]
+        return twin
+
+    # ---- real data -------------------------------------------------------------------------------------------
+
+    @property
+    def real_weight(self) -> float:
+        """w_r: 1 for sums, 1/n_r for means."""
+        return 1.0 if self.normalize == "sum" else 1.0 / self.n_real
+
+    @property
+    def fake_weight(self) -> float:
+        """w_f: 1 for sums, 1/n_f for means."""
+        return 1.0 if self.normalize == "sum" else 1.0 / self.n_fake
+
+    @property
+    def mass_fake(self) -> float:
+        """N_f: n_f for sums, 1 for means."""
+        return float(self.n_fake) if self.normalize == "sum" else 1.0
+
+    @property
+    def mass_gap(self) -> float:
+        """N_r − N_f."""
+        return float(self.n_real - self.n_fake) if self.normalize == "sum" else 0.0
+
+    @cached_property
+    def moments(self) -> Moments:
+        """N_r, m and M of the real data, in float64."""
+        return moments_of(self.X, normalize=self.normalize)
+
+    @cached_property
+    def spectrum(self) -> tuple[Array, Array]:
+        """Eigenvalues σ_i² of M, descending, and eigenvectors V as columns."""
+        if self.n_real < self.dim:
+            return gram_spectrum(self.X, self.real_weight)
+        values, vectors = eigh_descending(self.moments.second)
+        return namespace(values).clip(values, min=0.0), vectors
+
+    @cached_property
+    def centred_spectrum(self) -> tuple[Array, Array]:
+        """Eigenvalues γ_i of C = M − mmᵀ/ρ (MATH 3.5), descending, any sign, and eigenvectors; ρ = 0 gives C = M."""
+        m, M = self.moments.first, self.moments.second
+        return eigh_descending(M if self.mean_is_zero else M - m[:, None] * m[None, :] / self.rho)
+
+    @cached_property
+    def mean_norm(self) -> float:
+        """‖m‖₂."""
+        xp = namespace(self.moments.first)
+        return float(xp.linalg.vector_norm(self.moments.first))
+
+    @cached_property
+    def beta(self) -> float:
+        """β_d: given, or for ``components=k`` a certified upper bound on σ²_{k+1}."""
+        discriminator = self.wgan.players[0]
+        if discriminator.components is not None:
+            return components_threshold(self.spectrum[0], discriminator.components)
+        return float(discriminator.beta) if discriminator.beta is not None else math.inf
+
+    @property
+    def spectral_tolerance(self) -> float:
+        """Rounding error of the eigenvalues of M: eps · max(n_r, d_r) · ‖M‖₂, at the precision of the data."""
+        values = self.spectrum[0]
+        return max(self.n_real, self.dim) * eps_of(values) * float(values[0])
+
+    # ---- noise -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def features(self) -> Array | None:
+        """What the weights act on, (n_f, p): Z, lifted for a polynomial generator; None for free or population."""
+        coefficients = self.wgan.players[1].coefficients
+        return self.Z if self.Z is None or coefficients is None else lift(self.Z, coefficients)
+
+    @cached_property
+    def latent_spectrum(self) -> LatentSpectrum:
+        """Eigenvalues λ_i > 0 of A and eigenvectors Q (p, r)."""
+        if self.features is not None:
+            return latent_spectrum(self.features, self.fake_weight)
+        return gram_latent_spectrum(self._population_moments[1])
+
+    @cached_property
+    def latent_mean(self) -> Array:
+        """z̄ (p,)."""
+        if self.features is None:
+            return self._population_moments[0]
+        xp = namespace(self.features)
+        return self.fake_weight * xp.sum(xp.astype(self.features, xp.float64), axis=0)
+
+    @cached_property
+    def _population_moments(self) -> tuple[Array, Array]:
+        """(z̄, A) of the population noise, in the array library of X."""
+        xp = namespace(self.X)
+        assert self.latent is not None
+        coefficients = self.wgan.players[1].coefficients
+        if coefficients is None:
+            return xp.zeros(self.latent.dim, dtype=xp.float64), xp.eye(self.latent.dim, dtype=xp.float64)
+        mean, second = lifted_normal_moments(self.latent.dim, coefficients)
+        return xp.asarray(mean, dtype=xp.float64), xp.asarray(second, dtype=xp.float64)
+
+    @cached_property
+    def latent_direction(self) -> Array:
+        """y₀ = Λ^{−½}Qᵀz̄ (r,): the direction of 1 in the frame of range(Z); ‖y₀‖² = ρ."""
+        spectrum = self.latent_spectrum
+        xp = namespace(spectrum.vectors)
+        return (xp.matrix_transpose(spectrum.vectors) @ self.latent_mean) / xp.sqrt(spectrum.values)
+
+    @cached_property
+    def rho(self) -> float:
+        """ρ = z̄ᵀA⁺z̄ = ‖P_Z 1‖²; N_f for a free generator; exactly 0 when z̄ vanishes to rounding."""
+        if self.is_free:
+            return self.mass_fake
+        xp = namespace(self.latent_mean)
+        size = float(xp.linalg.vector_norm(self.latent_mean))
+        top = float(self.latent_spectrum.values[0]) if self.latent_spectrum.rank else 0.0
+        # ‖z̄‖ ≤ √(N_f λ₁) with equality for identical rows: below that scale's rounding unit it is zero.
+        if size <= 4.0 * self._noise_eps * math.sqrt(self.mass_fake * top):
+            return 0.0
+        return float(xp.sum(self.latent_direction**2))
+
+    @property
+    def _noise_eps(self) -> float:
+        return eps_of(self.features if self.features is not None else self.latent_mean)
+
+    @property
+    def mean_is_zero(self) -> bool:
+        """Whether z̄ = 0: then no weights can move the mean of the output."""
+        return self.rho == 0.0
+
+    @property
+    def rank(self) -> int:
+        """How much rank the output can have: rank(Z), or n_f for a free generator."""
+        return self.n_fake if self.is_free else self.latent_spectrum.rank

@@ -1,0 +1,122 @@
+"""Forms: the nodes of the reduction graph. A form is what a WGAN looks like after some theorems; it holds no data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Literal
+
+from convexwgan.spec.discriminator import Discriminator
+from convexwgan.spec.generator import Generator
+from convexwgan.spec.regularizer import Regularizer
+from convexwgan.spec.wgan import WGAN
+
+Normalize = Literal["sum", "mean"]
+
+
+class Stage(Enum):
+    """How far a form has been reduced; the value is how it is printed."""
+
+    GAME = "two-player game"
+    DISTANCE = "one player, constrained by dist_D"
+    PENALTY = "one player, penalised by dist_D"
+    MEAN = "mean matching"
+    COVARIANCE = "covariance matching"
+    MEAN_COVARIANCE = "mean and covariance matching"
+    MOMENTS = "joint moment matching"
+    # Last forms: something runs them.
+    MEAN_SHRINKAGE = "closed form: the mean shrinks"
+    THRESHOLD = "closed form: eigenvalues are thresholded"
+    SHIFTED_THRESHOLD = "closed form: centred eigenvalues are thresholded"
+    MATCHED_SPECTRA = "closed form: spectra are matched, largest with largest"
+    CONE_PROGRAM = "second-order cone program in W"
+    COVARIANCE_PROGRAM = "semidefinite program in S"
+    MOMENT_PROGRAM = "semidefinite program in (S, s)"
+
+
+CLOSED_FORMS = frozenset({Stage.MEAN_SHRINKAGE, Stage.THRESHOLD, Stage.SHIFTED_THRESHOLD, Stage.MATCHED_SPECTRA})
+CONIC_FORMS = frozenset({Stage.CONE_PROGRAM, Stage.COVARIANCE_PROGRAM, Stage.MOMENT_PROGRAM})
+
+
+@dataclass(frozen=True)
+class Form:
+    """A WGAN at one stage of its reduction.
+
+    ``lifted``: a polynomial generator has become a linear one on lifted noise Z̃ (Theorem 4.2).
+    ``population``: the noise is a distribution, not a sample.
+    """
+
+    stage: Stage
+    wgan: WGAN
+    normalize: Normalize = "sum"
+    population: bool = False
+    lifted: bool = False
+
+    @property
+    def discriminator(self) -> Discriminator:
+        """The discriminator of the pair."""
+        return self.wgan.players[0]
+
+    @property
+    def generator(self) -> Generator:
+        """The generator of the pair."""
+        return self.wgan.players[1]
+
+    @property
+    def regularizer(self) -> Regularizer:
+        """The generator's regulariser R_g."""
+        return self.wgan.regularizer
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the output G itself is the variable."""
+        return self.generator.kind == "free"
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the output is linear in its weights: G = ZW, or Z̃W̃ once lifted."""
+        return self.generator.kind == "linear" or (self.generator.kind == "polynomial" and self.lifted)
+
+    @property
+    def method(self) -> str | None:
+        """The method that runs this form: closed_form, conic, or None while theorems are still to come."""
+        if self.stage in CLOSED_FORMS:
+            return "closed_form"
+        return "conic" if self.stage in CONIC_FORMS else None
+
+    def at(self, stage: Stage) -> Form:
+        """The same WGAN at another stage."""
+        return replace(self, stage=stage)
+
+    @property
+    def formula(self) -> str:
+        """The optimisation problem that this form stands for."""
+        return _formula(self)
+
+
+def _formula(form: Form) -> str:
+    """The problem in the notation of MATH: cost of the generator first, then what the discriminator became."""
+    discriminator, output = form.discriminator, form.generator.output_text
+    mean = form.normalize == "mean"
+    letter = output if form.regularizer.of == "output" else ("W̃" if form.generator.kind == "polynomial" else "W")
+    cost = form.regularizer.text(letter, mean)
+    if form.stage is Stage.GAME:
+        value = "1ᵀD(X) − 1ᵀD(G)" if not mean else "mean D(X) − mean D(G)"
+        decay = "" if discriminator.norm_bound else f" − {discriminator.beta_text} Σ_j |v_j|"
+        return f"min_G max_D {value} + {cost}{decay}"
+    if form.stage in (Stage.DISTANCE, Stage.PENALTY):
+        return _with_distance(form, cost, f"max_{{‖u‖≤1}} |1ᵀσ(Xu) − 1ᵀσ({output}u)|")
+    if form.stage in (Stage.MEAN, Stage.MEAN_SHRINKAGE, Stage.CONE_PROGRAM):
+        return _with_distance(form, cost, "‖m − s‖₂")
+    trace = f"({form.regularizer.strength:g}/2) tr S"
+    if form.stage in (Stage.MOMENTS, Stage.MOMENT_PROGRAM):
+        return _with_distance(form, trace, "dist_D(S, s)") + ",  S ⪰ ssᵀ/ρ"
+    cost = trace if form.regularizer.kind == "output" else cost
+    equal = ",  s = m" if discriminator.skip else ""
+    return _with_distance(form, cost, "‖M − S‖₂") + equal
+
+
+def _with_distance(form: Form, cost: str, distance: str) -> str:
+    if form.discriminator.norm_bound:
+        return f"min {cost} + {distance}"
+    return f"min {cost}  s.t.  {distance} ≤ {form.discriminator.beta_text}"

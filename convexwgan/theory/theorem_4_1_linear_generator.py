@@ -1,0 +1,34 @@
+"""Theorem 4.1, equation 15: quadratic discriminator, linear generator: singular value thresholding in closed form."""
+
+from __future__ import annotations
+
+from convexwgan.theory.candidate import Candidate
+from convexwgan.theory.data import GameData
+from convexwgan.theory.equation_4_free_generator import convex_in_S_only, rank_condition
+from convexwgan.theory.forms import Form, Stage
+from convexwgan.theory.realization import realize
+from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, Reduction
+
+
+class LinearThreshold(Reduction):
+    """W = Q_kΛ_k^{−½}(Σ_k² − β_d)^½V_kᵀ with ZᵀZ = QΛQᵀ; feasible iff rank(Z) ≥ k = #{σ_i² > β_d}."""
+
+    name = "singular values are thresholded, then whitened noise is coloured"
+    citation = "Sahiner et al. 2022, Theorem 4.1 and eq 15; infeasibility by Weyl MATH 3.3 (ours)"
+    claim = "W* = (ZᵀZ)^{−½}(Σ² − β_d I)₊^½ Vᵀ when rank(Z) ≥ k"
+
+    def accepts(self, form: Form) -> Acceptance:
+        if form.stage is not Stage.COVARIANCE or not form.is_linear or form.discriminator.norm_bound:
+            return ELSEWHERE
+        if form.regularizer.kind == "weights":
+            return ELSEWHERE
+        return YES if form.regularizer.kind == "output" else convex_in_S_only(form)
+
+    def apply(self, form: Form) -> Form:
+        return form.at(Stage.THRESHOLD)
+
+    def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
+        return (rank_condition(data),)
+
+    def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
+        return candidate if candidate.moments is None else candidate.having(weights=realize(candidate.moments, data))

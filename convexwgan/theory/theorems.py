@@ -1,0 +1,40 @@
+"""Every theorem of the package, in one tuple. Routes are searched over this tuple or any part of it."""
+
+from __future__ import annotations
+
+from convexwgan.theory.corollary_3_1_mean_matching import MeanMatching
+from convexwgan.theory.corollary_3_2_covariance_matching import CovarianceMatching
+from convexwgan.theory.corollary_3_3_skip_connection import MeanAndCovarianceMatching
+from convexwgan.theory.covariance_program import CovarianceProgram
+from convexwgan.theory.equation_4_free_generator import FreeThreshold
+from convexwgan.theory.equation_36_norm_bound import NormBoundThreshold
+from convexwgan.theory.lemma_3_1_weight_decay import WeightDecay
+from convexwgan.theory.lemma_c2_norm_bound import NormBound
+from convexwgan.theory.matched_spectra import MatchedSpectra
+from convexwgan.theory.mean_shrinkage import MeanShrinkage
+from convexwgan.theory.moment_program import MomentProgram
+from convexwgan.theory.reduction import Reduction
+from convexwgan.theory.s_lemma_moment_matching import MomentMatching
+from convexwgan.theory.shifted_threshold import ShiftedThreshold
+from convexwgan.theory.theorem_4_1_convex_in_weights import ConvexInWeights
+from convexwgan.theory.theorem_4_1_linear_generator import LinearThreshold
+from convexwgan.theory.theorem_4_2_polynomial_generator import PolynomialGenerator
+
+THEOREMS: tuple[Reduction, ...] = (
+    WeightDecay(),
+    NormBound(),
+    MeanMatching(),
+    CovarianceMatching(),
+    MeanAndCovarianceMatching(),
+    MomentMatching(),
+    PolynomialGenerator(),
+    MeanShrinkage(),
+    ConvexInWeights(),
+    FreeThreshold(),
+    LinearThreshold(),
+    MatchedSpectra(),
+    ShiftedThreshold(),
+    NormBoundThreshold(),
+    CovarianceProgram(),
+    MomentProgram(),
+)
