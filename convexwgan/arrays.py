@@ -40,7 +40,9 @@ def to_numpy64(array: Array) -> Float64:
     if hasattr(array, "detach"):  # torch: leave the graph and the device first
         array = array.detach().cpu()
         return np.asarray(array.numpy(), dtype=np.float64)
-    return np.asarray(_to_device(array, "cpu"), dtype=np.float64)
+    if hasattr(array, "__dlpack__") and hasattr(array, "__cuda_array_interface__"):
+        array = _to_device(array, "cpu")
+    return np.asarray(array, dtype=np.float64)
 
 
 def like(reference: Array, values: Any, dtype: Any = None) -> Array:
@@ -81,11 +83,18 @@ def as_samples(table: Any, name: str) -> Array:
     if array.ndim != 2:
         raise InputError(name, array, "have two axes (samples, features)", _axes_remedy(array.ndim, name))
     if 0 in tuple(array.shape):
-        raise InputError(name, array, "have at least one sample and one feature", "drop the empty axis or check the file read")
+        raise InputError(
+            name, array, "have at least one sample and one feature", "drop the empty axis or check the file read"
+        )
     array = _as_real_floating(array, name)
     xp = namespace(array)
     if not bool(xp.all(xp.isfinite(array))):
-        raise InputError(name, array, "hold finite numbers only", f"it has NaN or infinity first {_first_bad(array)}; drop or impute them")
+        raise InputError(
+            name,
+            array,
+            "hold finite numbers only",
+            f"it has NaN or infinity first {_first_bad(array)}; drop or impute them",
+        )
     return array
 
 
@@ -111,7 +120,9 @@ def _checked_kind(array: Array, name: str) -> Array:
         try:
             return np.asarray(array, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise InputError(name, array, "hold numbers", f"encode text and dates as numbers first ({error})") from error
+            raise InputError(
+                name, array, "hold numbers", f"encode text and dates as numbers first ({error})"
+            ) from error
     return array
 
 
@@ -149,4 +160,6 @@ def movable(array: Array, device: Any) -> None:
     try:
         _to_device(array, device)
     except (RuntimeError, ValueError, AssertionError) as error:
-        raise InputError("device", device, f"be reachable by {type(array).__module__}", str(error).splitlines()[0]) from error
+        raise InputError(
+            "device", device, f"be reachable by {type(array).__module__}", str(error).splitlines()[0]
+        ) from error

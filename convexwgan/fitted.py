@@ -47,10 +47,20 @@ class FittedGenerator:
             InputError: a free generator is no function of noise; wrong number of columns; not finite.
         """
         if self.spec.kind == "free":
-            raise InputError("Z of Generator.free", Z, "not be given", "a free generator is no function of noise: use .output or .sample(n, rng)")
+            raise InputError(
+                "Z of Generator.free",
+                Z,
+                "not be given",
+                "a free generator is no function of noise: use .output or .sample(n, rng)",
+            )
         Z = as_samples(Z.array if isinstance(Z, DrawnNoise) else Z, "Z")
         if int(Z.shape[1]) != self.latent_dim:
-            raise InputError("Z", Z, f"have {self.latent_dim} columns", "give noise of the latent dimension that the generator was fitted on")
+            raise InputError(
+                "Z",
+                Z,
+                f"have {self.latent_dim} columns",
+                "give noise of the latent dimension that the generator was fitted on",
+            )
         return self._apply(_in_library_of(self.weights, Z))
 
     def _apply(self, Z: Array) -> Array:
@@ -76,7 +86,12 @@ class FittedGenerator:
         if self.spec.kind == "free":
             return self.weights
         if self.noise is None:
-            raise InputError("output of the generator", None, "be asked where the noise is a stored sample", "call generator(Z), or use .moments for population noise")
+            raise InputError(
+                "output of the generator",
+                None,
+                "be asked where the noise is a stored sample",
+                "call generator(Z), or use .moments for population noise",
+            )
         return self._apply(_in_library_of(self.weights, self.noise))
 
     @property
@@ -85,7 +100,12 @@ class FittedGenerator:
         if self.spec.kind == "free" or self.noise is not None:
             return moments_of(self.output, normalize=self.normalize)
         if self.latent is None:
-            raise InputError("moments of the generator", None, "be asked where the noise is known", "call generator(Z) and take moments of that")
+            raise InputError(
+                "moments of the generator",
+                None,
+                "be asked where the noise is known",
+                "call generator(Z) and take moments of that",
+            )
         W = to_numpy64(self.weights)
         mean, second = _population(self.latent, self.spec)
         return Moments(1.0, W.T @ mean, W.T @ second @ W)
@@ -108,9 +128,19 @@ class FittedGenerator:
             return self._as_table(xp.take(self.weights, like(self.weights, rows, dtype=xp.int64), axis=0))
         source = latent or self.latent
         if source is None:
-            raise InputError("latent of sample", None, "be given", "the generator was fitted on an array of unknown origin; say latent=Latent.normal(dim)")
+            raise InputError(
+                "latent of sample",
+                None,
+                "be given",
+                "the generator was fitted on an array of unknown origin; say latent=Latent.normal(dim)",
+            )
         if source.dim != self.latent_dim:
-            raise InputError("latent of sample", source, f"have dimension {self.latent_dim}", "match the columns of the Z that was fitted")
+            raise InputError(
+                "latent of sample",
+                source,
+                f"have dimension {self.latent_dim}",
+                "match the columns of the Z that was fitted",
+            )
         return self._as_table(self(source.sample(n, rng)))
 
     def _as_table(self, G: Array) -> Any:
@@ -128,7 +158,12 @@ class FittedGenerator:
         from convexwgan.theory.theorem_4_2_polynomial_generator import hidden_weights
 
         if self.spec.kind != "polynomial":
-            raise InputError("hidden_weights of the generator", self.spec, "be asked of Generator.polynomial", "other generators have one matrix, .weights")
+            raise InputError(
+                "hidden_weights of the generator",
+                self.spec,
+                "be asked of Generator.polynomial",
+                "other generators have one matrix, .weights",
+            )
         return hidden_weights(to_numpy64(self.weights))
 
     def to_torch(self) -> torch.nn.Module:

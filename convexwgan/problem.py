@@ -67,18 +67,26 @@ class Problem:
     ('CERTIFIED', 4.5, 4.5)
     """
 
-    def __init__(self, wgan: WGAN, X: Any, Z: Any = None, *, n_fake: int | None = None, normalize: Normalize = "sum") -> None:
+    def __init__(
+        self, wgan: WGAN, X: Any, Z: Any = None, *, n_fake: int | None = None, normalize: Normalize = "sum"
+    ) -> None:
         if not isinstance(wgan, WGAN):
-            raise InputError("wgan", wgan, "be a composed WGAN", "compose one, as Discriminator.quadratic(beta=2.0) + Generator.linear()")
+            raise InputError(
+                "wgan",
+                wgan,
+                "be a composed WGAN",
+                "compose one, as Discriminator.quadratic(beta=2.0) + Generator.linear()",
+            )
         _, generator = wgan.players
         if normalize not in ("sum", "mean"):
             raise InputError("normalize", normalize, 'be "sum" or "mean"', 'the paper sums; populations need "mean"')
         self.wgan, self.normalize = wgan, normalize
         self.columns = column_names(X)
         self.X = as_samples(X, "X")
-        self.Z, self.latent = self._noise(Z)
+        self.Z, self.recipe = self._noise(Z)
         self.n_fake = self._fake_count(n_fake)
         self.is_population = generator.needs_noise and self.Z is None
+        self.latent = self.recipe if self.is_population else None
 
     # ---- input -----------------------------------------------------------------------------------------------
 
@@ -87,13 +95,23 @@ class Problem:
         generator = self.wgan.players[1]
         if not generator.needs_noise:
             if Z is not None:
-                raise InputError("Z", Z, f"not be given for {generator!r}", "it takes no noise; n_fake= says how many samples it generates")
+                raise InputError(
+                    "Z",
+                    Z,
+                    f"not be given for {generator!r}",
+                    "it takes no noise; n_fake= says how many samples it generates",
+                )
             return None, None
         if Z is None:
             raise InputError("Z", None, f"be given for {generator!r}", "draw it: Latent.normal(dim).draw(n, rng=0)")
         if isinstance(Z, Latent):
             if self.normalize != "mean":
-                raise InputError("normalize", self.normalize, f'be "mean" for population noise {Z!r}', 'a population has no sums; set normalize="mean", or draw a sample')
+                raise InputError(
+                    "normalize",
+                    self.normalize,
+                    f'be "mean" for population noise {Z!r}',
+                    'a population has no sums; set normalize="mean", or draw a sample',
+                )
             return None, Z
         if isinstance(Z, DrawnNoise):
             return like(self.X, Z.array), Z.latent
@@ -101,7 +119,9 @@ class Problem:
 
     def _same_library(self, Z: Array) -> Array:
         if namespace(Z) is not namespace(self.X):
-            raise InputError("Z", Z, f"be of the same array library as X ({type(self.X).__name__})", "convert one of the two")
+            raise InputError(
+                "Z", Z, f"be of the same array library as X ({type(self.X).__name__})", "convert one of the two"
+            )
         if device_of(Z) != device_of(self.X):
             raise InputError("device of Z", device_of(Z), f"be that of X, {device_of(self.X)}", "move one of the two")
         return Z
@@ -110,9 +130,15 @@ class Problem:
         generator = self.wgan.players[1]
         if generator.needs_noise:
             if n_fake is not None:
-                raise InputError("n_fake", n_fake, f"not be given for {generator!r}", "the rows of Z say how many samples there are")
+                raise InputError(
+                    "n_fake", n_fake, f"not be given for {generator!r}", "the rows of Z say how many samples there are"
+                )
             return int(self.Z.shape[0]) if self.Z is not None else int(self.X.shape[0])
-        return int(self.X.shape[0]) if n_fake is None else count("n_fake", n_fake, "it is the number of generated samples n_f")
+        return (
+            int(self.X.shape[0])
+            if n_fake is None
+            else count("n_fake", n_fake, "it is the number of generated samples n_f")
+        )
 
     # ---- plan ------------------------------------------------------------------------------------------------
 
@@ -188,7 +214,9 @@ class Problem:
             NotCoveredError, InputError, SolverUnavailableError, MemoryLimitError: before anything is computed.
         """
         if device is not None and device != str(device_of(self.X)) and device != device_of(self.X):
-            return self._moved_to(device).solve(method, solver, tol, max_iter, time_limit, None, warm_start, callback, verbose, options)
+            return self._moved_to(device).solve(
+                method, solver, tol, max_iter, time_limit, None, warm_start, callback, verbose, options
+            )
         tol = self._tolerance(tol)
         route = self.route(method)
         limits = Limits(solver, tol, max_iter, time_limit, verbose, options)
@@ -203,7 +231,14 @@ class Problem:
         solution = self._certified(candidate, route.method, tol, times)
         solution = self._better(solution, warm_start, tol)
         if callback is not None:
-            callback({"stage": route.method, "lower": solution.bound, "upper": solution.value, "seconds": solution.stats.seconds})
+            callback(
+                {
+                    "stage": route.method,
+                    "lower": solution.bound,
+                    "upper": solution.value,
+                    "seconds": solution.stats.seconds,
+                }
+            )
         logger.info("%s", solution)
         return solution
 
@@ -263,9 +298,11 @@ class Problem:
         xp = namespace(self.X)
         dtype = xp.float32 if "float32" in str(self.X.dtype) else xp.float64
         moved = xp.asarray(weights, dtype=dtype, device=device_of(self.X))
-        return FittedGenerator(self.wgan.players[1], moved, self.latent, self.Z, self.normalize, self.columns)
+        return FittedGenerator(self.wgan.players[1], moved, self.recipe, self.Z, self.normalize, self.columns)
 
-    def _discriminator(self, status: Status, dual: dict[str, Any], tol: float, gap: float) -> FittedDiscriminator | None:
+    def _discriminator(
+        self, status: Status, dual: dict[str, Any], tol: float, gap: float
+    ) -> FittedDiscriminator | None:
         """The adversary, only where it attains the value: no neurons are claimed across a duality gap."""
         if "u" not in dual or status is not Status.CERTIFIED or not gap <= tol:
             return None
@@ -276,11 +313,18 @@ class Problem:
         if warm_start is None:
             return solution
         if not isinstance(warm_start, Solution) or repr(warm_start.wgan.generator) != repr(self.wgan.generator):
-            raise InputError("warm_start", warm_start, f"be a Solution with generator {self.wgan.generator!r}", "pass the solution of the same architecture")
+            raise InputError(
+                "warm_start",
+                warm_start,
+                f"be a Solution with generator {self.wgan.generator!r}",
+                "pass the solution of the same architecture",
+            )
         if warm_start.generator is None or solution.status in (Status.CERTIFIED, Status.INFEASIBLE):
             return solution
         audit = certify(self.evidence, warm_start.claim, tol=tol)
-        old = self._solution(audit, Candidate(), tol, replace(solution.stats, extra={**solution.stats.extra, "from": "warm_start"}))
+        old = self._solution(
+            audit, Candidate(), tol, replace(solution.stats, extra={**solution.stats.extra, "from": "warm_start"})
+        )
         return old if old.relative_gap < solution.relative_gap or solution.generator is None else solution
 
     def _moved_to(self, device: Any) -> Problem:
@@ -297,7 +341,12 @@ class Problem:
         return twin
 
     def _circumstances(self) -> dict[str, Any]:
-        return {"numpy": np.__version__, "python": platform.python_version(), "dtype": str(self.X.dtype), "device": str(device_of(self.X))}
+        return {
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "dtype": str(self.X.dtype),
+            "device": str(device_of(self.X)),
+        }
 
     # ---- more ways to look -----------------------------------------------------------------------------------
 
@@ -307,9 +356,11 @@ class Problem:
         Raises:
             InputError: the discriminator is under a norm bound, so there is no β_d to move along.
         """
-        discriminator, generator = self.wgan.players
+        discriminator, _ = self.wgan.players
         if discriminator.norm_bound:
-            raise InputError("path of a norm bound", discriminator, "be under weight decay", "use beta= in place of norm_bound=True")
+            raise InputError(
+                "path of a norm bound", discriminator, "be under weight decay", "use beta= in place of norm_bound=True"
+            )
         values = [positive("beta of path", beta, "it is the weight-decay strength β_d") for beta in betas]
         return (self._at_beta(beta).solve() for beta in values)
 
@@ -335,7 +386,12 @@ class Problem:
         """
         G = as_samples(G, "G")
         if int(G.shape[1]) != int(self.X.shape[1]):
-            raise InputError("G", G, f"have {self.X.shape[1]} columns, as X has", "give generated samples with the features of the data")
+            raise InputError(
+                "G",
+                G,
+                f"have {self.X.shape[1]} columns, as X has",
+                "give generated samples with the features of the data",
+            )
         discriminator = self.wgan.players[0]
         real, fake = (moments_of(to_numpy64(table), normalize=self.normalize) for table in (self.X, G))
         if discriminator.kind == "linear":

@@ -85,7 +85,12 @@ class Solution:
         """
         discriminator = self.wgan.players[0]
         if discriminator.norm_bound or self.discriminator is None:
-            raise InputError("sensitivity", None, "be asked under weight decay where a dual attains the value", "difference the values of two solves instead")
+            raise InputError(
+                "sensitivity",
+                None,
+                "be asked under weight decay where a dual attains the value",
+                "difference the values of two solves instead",
+            )
         return -self.discriminator.total_weight
 
     @property

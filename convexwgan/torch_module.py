@@ -20,7 +20,12 @@ def generator_module(generator: FittedGenerator) -> torch.nn.Module:
     """``torch.nn.Sequential`` computing the generator's output, in the dtype of its weights."""
     nn = require("torch", "torch", "to_torch").nn
     if generator.spec.kind == "free":
-        raise InputError("to_torch of Generator.free", generator.spec, "not be asked", "a free generator is no function of noise; .output is its whole content")
+        raise InputError(
+            "to_torch of Generator.free",
+            generator.spec,
+            "not be asked",
+            "a free generator is no function of noise; .output is its whole content",
+        )
     if generator.spec.coefficients is None:
         return nn.Sequential(_linear(to_numpy64(generator.weights), generator))
     first, second = generator.hidden_weights

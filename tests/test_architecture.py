@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"spec"}),
     frozenset({"theory"}),
     frozenset({"solvers"}),
-    frozenset({"problem", "solution", "fitted", "storage", "torch_module"}),
+    frozenset({"problem", "solution", "fitted", "storage", "torch_module", "load"}),
     frozenset({"models", "baselines"}),
     frozenset({"report", "cli"}),
 )
@@ -48,6 +48,7 @@ MAY_LOAD_AT_IMPORT = {"models": frozenset({"sklearn"})}
 ONLY_IN_CONIC = "cvxpy"
 CONIC = f"{PACKAGE}.solvers.conic"
 NOT_LOADED_BY_IMPORT = ("cvxpy", "torch", "dask", "sklearn", "matplotlib", "skimage", "pandas", "PIL")
+ESTIMATORS = ("ConvexWGAN", "ProCoGAN", "LagrangianGAN")
 LONGEST_FILE = 450
 
 
@@ -218,11 +219,21 @@ def test_no_two_modules_load_each_other() -> None:
         pytest.fail(f"circular imports: {' <- '.join(error.args[1])}")
 
 
-def test_importing_the_package_loads_no_heavy_package() -> None:
-    code = f"import json, sys, {PACKAGE}; print(json.dumps(sorted(sys.modules)))"
+def loaded_by(code: str) -> set[str]:
+    """The top-level packages that a fresh interpreter holds after running some code without a word."""
+    code = f"{code}\nimport json, sys; print(json.dumps([name for name in sys.modules]))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert set(NOT_LOADED_BY_IMPORT) & set(json.loads(run.stdout)) == set()
     assert run.stderr == ""
+    return {name.partition(".")[0] for name in json.loads(run.stdout)}
+
+
+def test_importing_the_package_loads_no_heavy_package() -> None:
+    assert loaded_by(f"import {PACKAGE}") & set(NOT_LOADED_BY_IMPORT) == set()
+
+
+def test_every_public_name_but_the_estimators_comes_without_a_heavy_package() -> None:
+    code = f"import {PACKAGE} as p\nfor name in set(p.__all__) - {set(ESTIMATORS)}: getattr(p, name)"
+    assert loaded_by(code) & set(NOT_LOADED_BY_IMPORT) == set()
 
 
 def test_every_theorem_has_its_row_in_the_table_of_theorems() -> None:

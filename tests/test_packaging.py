@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+import convexwgan
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -47,6 +49,11 @@ def test_wheel_carries_every_problem_file(wheel: list[PurePosixPath]) -> None:
 def test_wheel_carries_licence_and_command(wheel: list[PurePosixPath]) -> None:
     names = {"/".join(name.parts[1:]) for name in wheel if name.parts[0].endswith(".dist-info")}
     assert {"METADATA", "entry_points.txt", "licenses/LICENSE"} <= names
+
+
+def test_version_is_the_same_in_package_and_project_file() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == convexwgan.__version__
 
 
 def test_constraints_pin_every_declared_dependency_exactly_and_name_no_host() -> None:

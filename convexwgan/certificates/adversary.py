@@ -71,7 +71,8 @@ def read_array(array: Any) -> Float64:
 
 def clip_to_ball(u: Float64) -> Float64:
     """u_j with ‖u_j‖ ≤ 1: longer ones are scaled to norm 1."""
-    return u / np.maximum(np.linalg.norm(u, axis=1), 1.0)[:, None]
+    clipped: Float64 = u / np.maximum(np.linalg.norm(u, axis=1), 1.0)[:, None]
+    return clipped
 
 
 def quadratic_core(adversary: Adversary) -> tuple[Float64, Float64, float]:

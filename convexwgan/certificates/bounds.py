@@ -30,7 +30,7 @@ ANY_SCALE: Scales = (0.0, math.inf)
 
 @dataclass(frozen=True, eq=False)
 class LowerBound:
-    """A proven lower bound, its rounding allowance (already subtracted) and the discriminator that attains it."""
+    """A proven lower bound, its rounding allowance (already subtracted), the discriminator attaining it."""
 
     value: float
     rounding: float = 0.0
@@ -38,9 +38,7 @@ class LowerBound:
     checks: tuple[Check, ...] = ()
 
 
-def discriminator_bound(
-    evidence: GameEvidence, adversary: Adversary | None, scales: Scales = ANY_SCALE
-) -> LowerBound:
+def discriminator_bound(evidence: GameEvidence, adversary: Adversary | None, scales: Scales = ANY_SCALE) -> LowerBound:
     """The bound that a discriminator proves after repair, maximised over one factor on it within ``scales``.
 
     Args:
@@ -74,7 +72,7 @@ def _trivial(evidence: GameEvidence) -> LowerBound:
 
 
 def _mean_bound(evidence: GameEvidence, adversary: Adversary | None, scales: Scales) -> LowerBound:
-    """Linear discriminator: max over τ = ‖y‖ of τ(ŷᵀm − β_d) − τ²I/(2β_g), I = ρ (output) or ‖z̄‖² (weights)."""
+    """Linear discriminator: max over τ of τ(ŷᵀm − β_d) − τ²I/(2β_g), I = ρ (output) or ‖z̄‖² (weights)."""
     y, norm = _direction(evidence, adversary)
     if norm == 0.0:
         return LowerBound(0.0, adversary=no_adversary(evidence.dim))
@@ -122,7 +120,7 @@ def _linear_neuron(y: Float64, tau: float) -> Adversary:
 
 
 def _quadratic_bound(evidence: GameEvidence, adversary: Adversary) -> LowerBound:
-    """⟨R, M − mmᵀ/ρ⟩ − β_d‖R‖_* + (β_g/2)‖m‖²/ρ, eigenvalues of R clipped at β_g/2; mean terms with skip only.
+    """⟨R, M − mmᵀ/ρ⟩ − β_d‖R‖_* + (β_g/2)‖m‖²/ρ, R clipped at β_g/2; terms of m with skip only.
 
     The skip vector is not taken from the claim: for a given R the best one is y = (2/ρ)Nm.
     """
@@ -163,7 +161,8 @@ def _polynomial_bound(evidence: GameEvidence, adversary: Adversary, scales: Scal
     are lowered by the eigensolver's error, so that N ⪰ 0 and y ∈ range N hold in spite of rounding.
     """
     u, v = clip_to_ball(adversary.u), adversary.v
-    gain, terms, r, y = dual_terms(evidence, u, v)
+    gain, terms, r, E = dual_terms(evidence, u, v)
+    y = E.T @ (evidence.discriminator.activation[1] * (v @ u))
     size = float(np.abs(r).max(initial=0.0))
     error = 8.0 * evidence.dim * EPS
     half, top = 0.5 * evidence.strength * (1.0 - error), float(r.max(initial=0.0)) + error * size
@@ -186,7 +185,7 @@ def _polynomial_bound(evidence: GameEvidence, adversary: Adversary, scales: Scal
 
 
 def dual_terms(evidence: GameEvidence, u: Float64, v: Float64) -> tuple[float, float, Float64, Float64]:
-    """L, the sum of its absolute terms, the eigenvalues of R and ỹ = y in its eigenbasis."""
+    """L, the sum of its absolute terms, and the eigenvalues and eigenvectors of R."""
     a, b, c = evidence.discriminator.activation
     real, beta = evidence.real, evidence.beta or 0.0
     second, first = np.einsum("ij,ij->i", u @ real.M, u), u @ real.m
@@ -194,7 +193,7 @@ def dual_terms(evidence: GameEvidence, u: Float64, v: Float64) -> tuple[float, f
     gain = float(v @ (a * second + b * first + gap) - beta * np.abs(v).sum())
     terms = float(np.abs(v) @ (abs(a) * second + np.abs(b * first) + abs(gap) + beta))
     r, E = np.linalg.eigh(a * ((u.T * v) @ u))
-    return gain, terms, r, E.T @ (b * (v @ u))
+    return gain, terms, r, E
 
 
 def _concave_maximiser(slope: Callable[[float], float], low: float, high: float) -> float:
@@ -218,7 +217,7 @@ def _concave_maximiser(slope: Callable[[float], float], low: float, high: float)
 
 
 def _conjugate_bound(evidence: GameEvidence, adversary: Adversary | None, scales: Scales) -> LowerBound:
-    """yᵀm − β_d‖y‖ − R_g*(H), H = z̄yᵀ for a cost of the weights, any H with ZᵀH = z̄yᵀ for one of the output."""
+    """yᵀm − β_d‖y‖ − R_g*(H): H = z̄yᵀ for a cost of weights, any H with ZᵀH = z̄yᵀ for one of outputs."""
     checks: tuple[Check, ...] = ()
     if evidence.regularizer.kind == "custom":
         if evidence.regularizer.conjugate is None:

@@ -12,8 +12,8 @@ Weights = Any
 class Claim(Protocol):
     """A claimed solution in the user's variables.
 
-    weights: W (d_f, d_r), W̃ (D, d_r) for a polynomial generator, G (n_f, d_r) for a free one; None when infeasible.
-    neurons_u (k, d_r), neurons_v (k,), skip (d_r,): the discriminator D(x) = Σ σ(xᵀu_j)v_j + xᵀskip, a dual point.
+    weights: W (d_f, d_r), W̃ (D, d_r) for a polynomial generator, G (n_f, d_r) for a free one, or None.
+    neurons_u (k, d_r), neurons_v (k,), skip (d_r,): D(x) = Σ σ(xᵀu_j)v_j + xᵀskip, a dual point.
     output_multiplier: H (n_f, d_r) with ZᵀH = z̄yᵀ, for a norm or custom cost of the output.
     value, bound: what the claimant says that the generator attains, and that no generator can beat.
     """

@@ -44,7 +44,8 @@ def vector_norm(matrix: Float64, p: float) -> float:
     largest = float(magnitudes.max(initial=0.0))
     if largest == 0.0 or math.isinf(p):
         return largest
-    return largest * float(np.sum((magnitudes / largest) ** p)) ** (1.0 / p)
+    total = float(np.sum((magnitudes / largest) ** p))
+    return largest * math.pow(total, 1.0 / p)
 
 
 def dual_exponent(p: float) -> float:

@@ -49,7 +49,7 @@ class Frame:
         return Y if self.Q is None else self.Q @ Y
 
     def weights_transposed(self, B: Float64) -> Float64:
-        """A^{−½}B, the coordinates of a functional ⟨B, W⟩ of the weights: A⁺B = weights(weights_transposed(B))."""
+        """A^{−½}B, coordinates of the functional ⟨B, W⟩: A⁺B = weights(weights_transposed(B))."""
         return (B if self.Q is None else self.Q.T @ B) / self.roots[:, None]
 
 
@@ -250,7 +250,7 @@ class SampledLatents(_SpectralLatents):
         return eps_of(self.Z)
 
     @cached_property
-    def zero_tolerance(self) -> float:  # type: ignore[override]
+    def zero_tolerance(self) -> float:
         """8·eps·w·√n_f·‖Z‖_F, the rounding of a column sum of centred samples."""
         frobenius = math.sqrt(sum(float(np.vdot(block, block)) for block in self.blocks()))
         return 8.0 * self.eps * self.weight * math.sqrt(self.n) * frobenius

@@ -43,7 +43,8 @@ class RealMoments:
     @cached_property
     def eigenvalues(self) -> Float64:
         """σ_1² ≥ … ≥ σ_d², clipped at 0."""
-        return np.maximum(np.linalg.eigvalsh(self.M)[::-1], 0.0)
+        eigenvalues: Float64 = np.maximum(np.linalg.eigvalsh(self.M)[::-1], 0.0)
+        return eigenvalues
 
     @cached_property
     def frobenius(self) -> float:
@@ -67,7 +68,7 @@ class RealMoments:
 
     @property
     def zero_tolerance(self) -> float:
-        """‖m‖ at or below 8·eps·√(N_r tr M) = 8·eps·w√n_r‖X‖_F counts as m = 0: rounding of centred samples."""
+        """‖m‖ ≤ 8·eps·√(N_r tr M) = 8·eps·w√n_r‖X‖_F counts as m = 0: rounding of centred samples."""
         return 8.0 * self.eps * math.sqrt(self.mass * self.trace)
 
 
@@ -114,7 +115,7 @@ class GameEvidence:
 
     @cached_property
     def roundoff(self) -> float:
-        """4·eps·√(n_r + d): the relative rounding error allowed for sums that run over samples or features."""
+        """4·eps·√(n_r + d): the relative rounding error allowed for sums over samples or features."""
         return 4.0 * EPS * math.sqrt(self.real.n + self.dim)
 
     @property
@@ -125,6 +126,11 @@ class GameEvidence:
         a, b, _ = self.discriminator.activation
         rounding = abs(a) * self.real.frobenius + abs(b) * self.real.mean_scale
         return 4.0 * self.roundoff * rounding
+
+    @cached_property
+    def spectrum_error(self) -> float:
+        """How far a computed eigenvalue of M or C may be off: 4·d·eps·‖M‖ by LAPACK, and the sums."""
+        return 4.0 * self.dim * EPS * self.real.frobenius + self.roundoff * self.real.trace
 
     @property
     def uses_skip_mean(self) -> bool:
@@ -137,11 +143,12 @@ class GameEvidence:
         if not self.uses_skip_mean:
             return self.real.eigenvalues
         C = self.real.M - np.outer(self.real.m, self.real.m) / self.latents.rho
-        return np.linalg.eigvalsh(C)[::-1]
+        gamma: Float64 = np.asarray(np.linalg.eigvalsh(C), dtype=np.float64)[::-1]
+        return gamma
 
     @property
     def free_rank(self) -> int:
-        """The rank that is left for the generator's spectrum: r, or r − 1 once the skip has fixed the mean."""
+        """The rank left for the generator's spectrum: r, or r − 1 once the skip has fixed the mean."""
         return self.latents.rank - (1 if self.uses_skip_mean else 0)
 
     @property

@@ -116,16 +116,17 @@ def singular_value_threshold(values: Array, beta: float) -> Array:
 
 
 def rank_tolerance(largest: float, n: int, p: int, eps: float = EPS) -> float:
-    """Singular values at or below s₁·max(n, p, 64)·eps count as zero.
+    """Singular values at or below s₁·max(p·eps, n·EPS, 64·eps) count as zero; eps of the data, EPS of float64.
 
-    The usual tolerance s₁·max(n, p)·eps, kept away from rounding in small matrices: an exact zero comes out
-    of the SVD as about s₁·eps, which must lie clearly (a factor 10) below the tolerance, or no small
-    rank-deficient matrix could ever be called so with confidence.
+    The usual tolerance s₁·max(n, p)·eps, with two refinements. Sums over the n rows run in float64, so only
+    the columns see the coarser eps of float32 data. And small matrices are kept away from rounding: an exact
+    zero comes out of the SVD as about s₁·eps, which must lie clearly (a factor 10) below the tolerance, or no
+    small rank-deficient matrix could ever be called so with confidence.
 
     >>> rank_tolerance(1.0, 3, 2) == 64 * EPS
     True
     """
-    return largest * max(n, p, 64) * eps
+    return largest * max(max(n, p) * EPS, max(p, 64) * eps)
 
 
 def latent_spectrum(Z: Array, weight: float = 1.0, tolerance: float | None = None) -> LatentSpectrum:

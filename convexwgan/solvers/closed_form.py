@@ -126,7 +126,9 @@ _RULES: dict[Stage, Callable[[Form, GameData], Candidate]] = {
 }
 
 
-def _thresholded(values: Array, vectors: Array, t: float, rank: int, mean: Array | None, multipliers: dict[str, Array]) -> Candidate:
+def _thresholded(
+    values: Array, vectors: Array, t: float, rank: int, mean: Array | None, multipliers: dict[str, Array]
+) -> Candidate:
     """The point S = (M − t)₊, kept to the rank available (equal to (M − t)₊ to rounding when feasible)."""
     variances = singular_value_threshold(values, t)
     xp = namespace(values)
@@ -142,7 +144,9 @@ def _decay_multipliers(form: Form, values: Array, vectors: Array, data: GameData
     return _factored(vectors[:, :k], 0.5 * form.regularizer.strength * xp.ones_like(values[:k]))
 
 
-def _norm_bound_multipliers(form: Form, values: Array, vectors: Array, t: float, lowest: float | None) -> dict[str, Array]:
+def _norm_bound_multipliers(
+    form: Form, values: Array, vectors: Array, t: float, lowest: float | None
+) -> dict[str, Array]:
     """R = (β_g/2) V_jV_jᵀ + what is left of the budget 1 on the direction that holds ‖M − S‖₂ at t (MATH 3.6)."""
     xp = namespace(values)
     half = 0.5 * form.regularizer.strength
@@ -168,7 +172,9 @@ def _rank_shortage(values: Array, rank: int, data: GameData) -> str | None:
     excess = _entry(values, rank)
     if excess <= data.beta + data.spectral_tolerance:
         return None
-    return f"the output has rank ≤ {rank}, so dist_D ≥ {excess:.6g} (eigenvalue {rank + 1}, Weyl) > β_d = {data.beta:.6g}"
+    return (
+        f"the output has rank ≤ {rank}, so dist_D ≥ {excess:.6g} (eigenvalue {rank + 1}, Weyl) > β_d = {data.beta:.6g}"
+    )
 
 
 def _entry(values: Array, index: int) -> float:

@@ -10,8 +10,17 @@ import numpy as np
 from convexwgan.arrays import Float64, like, to_numpy64
 from convexwgan.errors import InputError, NotConicError
 from convexwgan.geometry.spectra import eigh_descending
-from convexwgan.solvers.conic import ConicModel, ConicResult, ConicStatus, covariance_program, mean_program, phase_one, polynomial_program, run
-from convexwgan.solvers.conic.memory import check_memory
+from convexwgan.solvers.conic import (
+    ConicModel,
+    ConicResult,
+    ConicStatus,
+    covariance_program,
+    mean_program,
+    phase_one,
+    polynomial_program,
+    run,
+)
+from convexwgan.solvers.conic.memory import Kind, check_memory
 from convexwgan.solvers.run import Limits
 from convexwgan.theory.candidate import Candidate, MomentPoint
 from convexwgan.theory.data import GameData
@@ -25,12 +34,19 @@ def solve_conic_form(form: Form, data: GameData, limits: Limits) -> Candidate:
     if impossible is not None:
         return impossible
     result = _run(exact_model(form, data), limits)
-    stats = {"solver": result.solver, "solver_status": result.solver_status, "iterations": result.iterations, "objective": result.objective}
+    stats = {
+        "solver": result.solver,
+        "solver_status": result.solver_status,
+        "iterations": result.iterations,
+        "objective": result.objective,
+    }
     if result.status is ConicStatus.INFEASIBLE:
         return _evidence(form, data, limits).having(stats=stats)
     if result.status in (ConicStatus.FAILED, ConicStatus.UNBOUNDED) or not result.values:
         return Candidate(stopped=result.stopped or result.status.value, stats=stats)
-    return _read(form, data, result).having(multipliers=_moved(result.multipliers, data), stopped=result.stopped, stats=stats)
+    return _read(form, data, result).having(
+        multipliers=_moved(result.multipliers, data), stopped=result.stopped, stats=stats
+    )
 
 
 def exact_model(form: Form, data: GameData, natural: bool = False) -> ConicModel:
@@ -45,10 +61,10 @@ def exact_model(form: Form, data: GameData, natural: bool = False) -> ConicModel
     M, m = to_numpy64(data.moments.second), to_numpy64(data.moments.first)
     strength = form.regularizer.strength
     if form.stage is Stage.COVARIANCE_PROGRAM:
-        check_memory("covariance", {"d": data.dim})
+        check_memory("covariance", data.dim)
         skip = (m, data.rho) if form.discriminator.skip and not data.mean_is_zero else None
         return covariance_program(M, beta=beta, strength=strength, skip=skip, natural=natural)
-    check_memory("polynomial", {"d": data.dim})
+    check_memory("polynomial", data.dim)
     return polynomial_program(M, m, beta=beta, strength=strength, natural=natural, **_polynomial_data(form, data))
 
 
@@ -60,7 +76,7 @@ def relaxed_model(last: Form, data: GameData) -> ConicModel:
     """
     if last.stage is not Stage.MATCHED_SPECTRA:
         raise NotConicError(f"{last.wgan!r} needs no relaxation: to_cvxpy() gives its exact conic form.")
-    check_memory("covariance", {"d": data.dim})
+    check_memory("covariance", data.dim)
     beta = None if last.discriminator.norm_bound else data.beta
     strength = last.regularizer.strength / float(data.latent_spectrum.values[0])
     return covariance_program(to_numpy64(data.moments.second), beta=beta, strength=strength, natural=True)
@@ -99,8 +115,10 @@ def _run(model: ConicModel, limits: Limits) -> ConicResult:
 
 def _mean_model(form: Form, data: GameData, beta: float | None, natural: bool) -> ConicModel:
     """Linear discriminator: W against z̄, with what R_g needs of Z: its root for ‖ZW‖_F², itself for other norms."""
-    rows = data.n_fake if data.is_free else int(data.latent_mean.shape[0])
-    check_memory("mean", {"n": data.n_fake, "p": rows, "d": data.dim})
+    latent = 0 if data.is_free else int(data.latent_mean.shape[0])
+    explicit = data.is_free or (form.regularizer.of == "output" and not form.regularizer.is_quadratic)
+    kind: Kind = "mean" if form.regularizer.is_quadratic else "mean_norm"
+    check_memory(kind, data.dim, latent=latent, rows=data.n_fake if explicit else 0)
     m = to_numpy64(data.moments.first)
     z_bar = np.full(data.n_fake, data.fake_weight) if data.is_free else to_numpy64(data.latent_mean)
     root = features = None
@@ -125,7 +143,12 @@ def _impossible(form: Form, data: GameData) -> Candidate | None:
     """Infeasible before any solver runs: mean matching asked of noise whose mean is 0 (the others need a proof by numbers)."""
     from convexwgan.solvers.closed_form import mean_shrinkage, shifted_threshold
 
-    if form.stage is Stage.CONE_PROGRAM and data.mean_is_zero and not form.discriminator.norm_bound and data.mean_norm > data.beta:
+    if (
+        form.stage is Stage.CONE_PROGRAM
+        and data.mean_is_zero
+        and not form.discriminator.norm_bound
+        and data.mean_norm > data.beta
+    ):
         return mean_shrinkage(form, data)
     if form.discriminator.skip and data.mean_is_zero:
         attempt = shifted_threshold(form, data)

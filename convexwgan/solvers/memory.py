@@ -22,5 +22,8 @@ def predicted_memory(last: Form, n_fake: int, sizes: tuple[int, int, int]) -> in
     from convexwgan.solvers.conic.memory import predict_bytes
 
     if last.stage is Stage.CONE_PROGRAM:
-        return predict_bytes("mean", {"n": n_fake, "p": p, "d": d})
-    return predict_bytes("covariance" if last.stage is Stage.COVARIANCE_PROGRAM else "polynomial", {"d": d})
+        quadratic = last.regularizer.is_quadratic
+        explicit = last.is_free or (last.regularizer.of == "output" and not quadratic)
+        latent_columns = 0 if last.is_free else p
+        return predict_bytes("mean" if quadratic else "mean_norm", d, latent=latent_columns, rows=n_fake if explicit else 0)
+    return predict_bytes("covariance" if last.stage is Stage.COVARIANCE_PROGRAM else "polynomial", d)

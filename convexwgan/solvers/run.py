@@ -38,7 +38,12 @@ class Limits:
         if method == "closed_form":
             for name in ("solver", "options"):
                 if getattr(self, name) is not None:
-                    raise InputError(name, getattr(self, name), 'not be given for method "closed_form"', 'a formula needs no solver; ask for method="conic"')
+                    raise InputError(
+                        name,
+                        getattr(self, name),
+                        'not be given for method "closed_form"',
+                        'a formula needs no solver; ask for method="conic"',
+                    )
 
 
 def run_form(form: Form, data: GameData, limits: Limits) -> Candidate:

@@ -40,9 +40,19 @@ class Discriminator:
     def __post_init__(self) -> None:
         name = f"Discriminator.{self.kind}"
         if self.kind not in ("linear", "quadratic", "polynomial", "relu"):
-            raise InputError("kind of Discriminator", self.kind, "be linear, quadratic, polynomial or relu", "use a constructor, as Discriminator.linear(beta=1.0)")
+            raise InputError(
+                "kind of Discriminator",
+                self.kind,
+                "be linear, quadratic, polynomial or relu",
+                "use a constructor, as Discriminator.linear(beta=1.0)",
+            )
         if self.kind != "quadratic" and self.components is not None:
-            raise InputError(f"components of {name}", self.components, "not be given", "only Discriminator.quadratic counts components; give beta=")
+            raise InputError(
+                f"components of {name}",
+                self.components,
+                "not be given",
+                "only Discriminator.quadratic counts components; give beta=",
+            )
         self._check_one_regularisation(name)
         self._check_shape(name)
 
@@ -64,11 +74,18 @@ class Discriminator:
         validation.flag(f"skip of {name}", self.skip, "True adds an unregularised linear skip connection")
         validation.flag(f"bias of {name}", self.bias, "True adds a bias to every neuron")
         if self.skip and self.kind != "quadratic":
-            raise InputError(f"skip of {name}", True, "be False", "only Discriminator.quadratic has a linear skip connection")
+            raise InputError(
+                f"skip of {name}", True, "be False", "only Discriminator.quadratic has a linear skip connection"
+            )
         if self.bias and self.kind != "relu":
             raise InputError(f"bias of {name}", True, "be False", "only Discriminator.relu has a bias")
         if (self.coefficients is not None) != (self.kind == "polynomial"):
-            raise InputError(f"coefficients of {name}", self.coefficients, "be given for polynomial only", "use Discriminator.polynomial(a, b, c, beta=…)")
+            raise InputError(
+                f"coefficients of {name}",
+                self.coefficients,
+                "be given for polynomial only",
+                "use Discriminator.polynomial(a, b, c, beta=…)",
+            )
         if self.coefficients is not None:
             object.__setattr__(self, "coefficients", validation.coefficients(name, *self.coefficients))
 
@@ -85,7 +102,9 @@ class Discriminator:
         return cls("quadratic", beta=beta, norm_bound=norm_bound, components=components, skip=skip)
 
     @classmethod
-    def polynomial(cls, a: float, b: float, c: float, *, beta: float | None = None, norm_bound: bool = False) -> Discriminator:
+    def polynomial(
+        cls, a: float, b: float, c: float, *, beta: float | None = None, norm_bound: bool = False
+    ) -> Discriminator:
         """σ(t) = at² + bt + c: second and first moments are matched jointly (S-lemma)."""
         return cls("polynomial", beta=beta, norm_bound=norm_bound, coefficients=(a, b, c))
 
@@ -98,7 +117,9 @@ class Discriminator:
     def activation(self) -> tuple[float, float, float]:
         """(a, b, c) of the activation σ(t) = at² + bt + c; not defined for ReLU."""
         if self.kind == "relu":
-            raise InputError("activation of Discriminator.relu", "relu", "be polynomial", "ask for it only where σ(t) = at² + bt + c")
+            raise InputError(
+                "activation of Discriminator.relu", "relu", "be polynomial", "ask for it only where σ(t) = at² + bt + c"
+            )
         return self.coefficients or {"linear": (0.0, 1.0, 0.0), "quadratic": (1.0, 0.0, 0.0)}[self.kind]
 
     @property
@@ -121,14 +142,20 @@ class Discriminator:
         return f"Discriminator.{self.kind}({', '.join(parts)})"
 
     def __str__(self) -> str:
-        sigma = validation.activation_text(self.coefficients) if self.coefficients else {"linear": "t", "quadratic": "t²", "relu": "(t)₊"}[self.kind]
+        sigma = (
+            validation.activation_text(self.coefficients)
+            if self.coefficients
+            else {"linear": "t", "quadratic": "t²", "relu": "(t)₊"}[self.kind]
+        )
         argument = "xᵀu_j + b_j" if self.bias else "xᵀu_j"
         skip = " + xᵀy" if self.skip else ""
         rule = "Σ_j |v_j| ≤ 1" if self.norm_bound else f"R_d = {self.beta_text} Σ_j |v_j|"
         return f"D(x) = Σ_j σ({argument}) v_j{skip},  σ(t) = {sigma},  ‖u_j‖₂ ≤ 1,  {rule}"
 
     def _repr_latex_(self) -> str:
-        sigma = {"linear": "t", "quadratic": "t^2", "relu": "(t)_+"}.get(self.kind) or validation.activation_text(self.coefficients or (0, 0, 0)).replace("²", "^2")
+        sigma = {"linear": "t", "quadratic": "t^2", "relu": "(t)_+"}.get(self.kind) or validation.activation_text(
+            self.coefficients or (0, 0, 0)
+        ).replace("²", "^2")
         argument = r"x^\top u_j + b_j" if self.bias else r"x^\top u_j"
         skip = r" + x^\top y" if self.skip else ""
         beta = f"{self.beta:g}" if self.beta is not None else rf"\sigma^2_{{{(self.components or 0) + 1}}}"

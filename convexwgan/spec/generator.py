@@ -35,16 +35,35 @@ class Generator:
     def __post_init__(self) -> None:
         name = f"Generator.{self.kind}"
         if self.kind not in _KINDS:
-            raise InputError("kind of Generator", self.kind, f"be one of {', '.join(_KINDS)}", "use a constructor, as Generator.linear()")
+            raise InputError(
+                "kind of Generator",
+                self.kind,
+                f"be one of {', '.join(_KINDS)}",
+                "use a constructor, as Generator.linear()",
+            )
         if (self.coefficients is not None) != (self.kind == "polynomial"):
-            raise InputError(f"coefficients of {name}", self.coefficients, "be given for polynomial only", "use Generator.polynomial(a, b, c)")
+            raise InputError(
+                f"coefficients of {name}",
+                self.coefficients,
+                "be given for polynomial only",
+                "use Generator.polynomial(a, b, c)",
+            )
         if self.coefficients is not None:
             object.__setattr__(self, "coefficients", validation.coefficients(name, *self.coefficients))
         validation.flag(f"bias of {name}", self.bias, "True adds a constant column to Z")
         if self.width is not None:
-            object.__setattr__(self, "width", validation.count(f"width of {name}", self.width, "it is the number of hidden neurons m_g"))
+            object.__setattr__(
+                self,
+                "width",
+                validation.count(f"width of {name}", self.width, "it is the number of hidden neurons m_g"),
+            )
         if self.kind != "relu" and (self.width is not None or self.bias or self.factor != "latent"):
-            raise InputError(f"width, bias or factor of {name}", (self.width, self.bias, self.factor), "not be given", "they belong to Generator.relu")
+            raise InputError(
+                f"width, bias or factor of {name}",
+                (self.width, self.bias, self.factor),
+                "not be given",
+                "they belong to Generator.relu",
+            )
         object.__setattr__(self, "factor", _checked_factor(self.factor))
 
     @classmethod
@@ -100,7 +119,9 @@ class Generator:
         if self.bias:
             parts.append("bias=True")
         if self.factor != "latent":
-            parts.append(f"factor={self.factor!r}" if isinstance(self.factor, str) else f"factor=<{len(self.factor)} rows>")
+            parts.append(
+                f"factor={self.factor!r}" if isinstance(self.factor, str) else f"factor=<{len(self.factor)} rows>"
+            )
         return f"Generator.{self.kind}({', '.join(parts)})"
 
     def __str__(self) -> str:

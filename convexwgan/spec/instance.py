@@ -169,9 +169,7 @@ def _locate(path_or_name: object) -> Path:
         return _shipped_folder() / f"{path_or_name}.toml"
     if is_name and not path.exists():
         remedy = f"instance_names() lists them{suggestion(str(path_or_name), names)}"
-        raise InputError(
-            "instance", path_or_name, f"be a path or the name of one of {len(names)} shipped", remedy
-        )
+        raise InputError("instance", path_or_name, f"be a path or the name of one of {len(names)} shipped", remedy)
     return path
 
 
@@ -230,27 +228,22 @@ def _data(top: Fields, folder: Path) -> DataSource:
     data = top.sub("data", ("recipe", *allowed, "rows", "columns", "normalize"))
     limits = {key: data.whole_or_none(key, 1) for key in ("rows", "columns")}
     with located("data"):
-        return Recipe.of(
-            name, **limits, **{key: value for key, value in data.table.items() if key in allowed}
-        )
+        return Recipe.of(name, **limits, **{key: value for key, value in data.table.items() if key in allowed})
 
 
 def _data_file(part: Fields, folder: Path) -> DataFile:
-    key = part.text("key") if "key" in part else None
+    path, key = folder / part.text("file"), part.text("key") if "key" in part else None
+    rows, columns = part.whole_or_none("rows", 1), part.whole_or_none("columns", 1)
     try:
-        return DataFile(
-            folder / part.text("file"), key, part.whole_or_none("rows", 1), part.whole_or_none("columns", 1)
-        )
+        return DataFile(path, key, rows, columns)
     except FileFormatError as error:
-        raise FileFormatError(f"{part.path}.file: {error}") from error
+        raise FileFormatError(f"{part.at('file')}: {error}") from error
 
 
 def _noise(top: Fields, folder: Path) -> NoiseRecipe | DataFile | Recipe | Latent | None:
     if "latent" not in top:
         return None
-    kind = top.sub("latent", tuple(dict.fromkeys(sum(_LATENT_KEYS.values(), ())))).choice(
-        "kind", tuple(_LATENT_KEYS)
-    )
+    kind = top.sub("latent", tuple(dict.fromkeys(sum(_LATENT_KEYS.values(), ())))).choice("kind", tuple(_LATENT_KEYS))
     part = top.sub("latent", _LATENT_KEYS[kind])
     if kind == "file":
         return _data_file(part, folder)

@@ -28,7 +28,9 @@ class Latent:
     def __post_init__(self) -> None:
         if self.kind != "normal":
             raise InputError("kind of Latent", self.kind, "be normal", "use Latent.normal(dim)")
-        object.__setattr__(self, "dim", validation.count("dim of Latent.normal", self.dim, "it is the latent dimension d_f"))
+        object.__setattr__(
+            self, "dim", validation.count("dim of Latent.normal", self.dim, "it is the latent dimension d_f")
+        )
 
     @classmethod
     def normal(cls, dim: int) -> Latent:
@@ -68,7 +70,9 @@ class DrawnNoise:
         """(n_f, d_f)."""
         return self.array.shape
 
-    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    def __array__(
+        self, dtype: object = None, copy: bool | None = None
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         return np.array(self.array, dtype=dtype, copy=copy)  # type: ignore[call-overload, no-any-return]
 
 

@@ -39,11 +39,18 @@ class Regularizer:
     def __post_init__(self) -> None:
         name = f"Regularizer.{self.kind}"
         if self.kind not in ("output", "weights", "norm", "custom"):
-            raise InputError("kind of Regularizer", self.kind, "be output, weights, norm or custom", "use a constructor, as Regularizer.output(1.0)")
+            raise InputError(
+                "kind of Regularizer",
+                self.kind,
+                "be output, weights, norm or custom",
+                "use a constructor, as Regularizer.output(1.0)",
+            )
         strength = validation.positive(f"strength of {name}", self.strength, "it is the regularisation strength β_g")
         object.__setattr__(self, "strength", strength)
         if self.of not in ("output", "weights"):
-            raise InputError(f"of= of {name}", self.of, 'be "output" or "weights"', "say what the regulariser acts on: G or W")
+            raise InputError(
+                f"of= of {name}", self.of, 'be "output" or "weights"', "say what the regulariser acts on: G or W"
+            )
         self._check_norm(name)
         self._check_custom(name)
 
@@ -54,10 +61,17 @@ class Regularizer:
 
     def _check_custom(self, name: str) -> None:
         if (self.function is not None) != (self.kind == "custom"):
-            raise InputError(f"f of {name}", self.function, "be given for custom only", "use Regularizer.custom(f, of=…)")
+            raise InputError(
+                f"f of {name}", self.function, "be given for custom only", "use Regularizer.custom(f, of=…)"
+            )
         for role, function in (("f", self.function), ("value", self.value), ("conjugate", self.conjugate)):
             if function is not None and not callable(function):
-                raise InputError(f"{role} of {name}", function, "be callable", "f maps a CVXPY expression, value and conjugate a NumPy array")
+                raise InputError(
+                    f"{role} of {name}",
+                    function,
+                    "be callable",
+                    "f maps a CVXPY expression, value and conjugate a NumPy array",
+                )
 
     @classmethod
     def output(cls, strength: float = 1.0) -> Regularizer:

@@ -47,7 +47,12 @@ def coefficients(subject: str, a: Any, b: Any, c: Any) -> tuple[float, float, fl
         real(f"c of {subject}", c, "be a finite number", remedy),
     )
     if triple[0] == 0 and triple[1] == 0:
-        raise InputError(f"(a, b) of {subject}", (triple[0], triple[1]), "not both be 0", "a constant activation cannot see its input")
+        raise InputError(
+            f"(a, b) of {subject}",
+            (triple[0], triple[1]),
+            "not both be 0",
+            "a constant activation cannot see its input",
+        )
     return triple
 
 

@@ -44,7 +44,9 @@ class WGAN:
         """(discriminator, generator) of a complete WGAN."""
         if self.discriminator is None or self.generator is None:
             missing = "discriminator" if self.discriminator is None else "generator"
-            raise InputError("wgan", self, f"have a {missing}", f"add one with +, as … + {missing.capitalize()}.linear(…)")
+            raise InputError(
+                "wgan", self, f"have a {missing}", f"add one with +, as … + {missing.capitalize()}.linear(…)"
+            )
         return self.discriminator, self.generator
 
     def __add__(self, other: Any) -> WGAN:
@@ -56,7 +58,9 @@ class WGAN:
 
     def __str__(self) -> str:
         if not self.is_complete:
-            return "\n".join(str(part) for part in (self.discriminator, self.generator, self.chosen_regularizer) if part is not None)
+            return "\n".join(
+                str(part) for part in (self.discriminator, self.generator, self.chosen_regularizer) if part is not None
+            )
         discriminator, generator = self.players
         cost = self._cost_text(generator)
         distance = _distance_text(discriminator, generator.output_text)
@@ -110,15 +114,28 @@ def _add_part(whole: WGAN, part: Any) -> WGAN:
             present = getattr(whole, slot)
             if present is not None:
                 name = kind.__name__.lower()
-                raise InputError(f"second {name}", f"{part!r}, after {present!r}", "not be added", f"a WGAN has one {name}; leave one out")
+                raise InputError(
+                    f"second {name}",
+                    f"{part!r}, after {present!r}",
+                    "not be added",
+                    f"a WGAN has one {name}; leave one out",
+                )
             return replace(whole, **{slot: part})
-    raise InputError("summand", part, "be a Discriminator, Generator or Regularizer", "compose as Discriminator.quadratic(beta=2.0) + Generator.linear()")
+    raise InputError(
+        "summand",
+        part,
+        "be a Discriminator, Generator or Regularizer",
+        "compose as Discriminator.quadratic(beta=2.0) + Generator.linear()",
+    )
 
 
 def _check_target(generator: Generator, regularizer: Regularizer) -> None:
     if regularizer.of == "weights" and not generator.has_weights:
         raise InputError(
-            f"{regularizer!r} with {generator!r}", "a regulariser of weights", "act on the output", "this generator has no weights; use Regularizer.output(…) or of='output'"
+            f"{regularizer!r} with {generator!r}",
+            "a regulariser of weights",
+            "act on the output",
+            "this generator has no weights; use Regularizer.output(…) or of='output'",
         )
 
 

@@ -17,7 +17,9 @@ class MeanMatching(Reduction):
     claim = "dist_D(X, G) = ‖m − s‖₂"
 
     def accepts(self, form: Form) -> Acceptance:
-        return YES if form.stage in (Stage.DISTANCE, Stage.PENALTY) and form.discriminator.kind == "linear" else ELSEWHERE
+        return (
+            YES if form.stage in (Stage.DISTANCE, Stage.PENALTY) and form.discriminator.kind == "linear" else ELSEWHERE
+        )
 
     def apply(self, form: Form) -> Form:
         return form.at(Stage.MEAN)

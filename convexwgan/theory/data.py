@@ -37,7 +37,9 @@ class GameData:
         normalize: "sum" or "mean".
     """
 
-    def __init__(self, wgan: WGAN, X: Array, Z: Array | None, latent: Latent | None, n_fake: int, normalize: Normalize) -> None:
+    def __init__(
+        self, wgan: WGAN, X: Array, Z: Array | None, latent: Latent | None, n_fake: int, normalize: Normalize
+    ) -> None:
         self.wgan, self.X, self.Z, self.latent = wgan, X, Z, latent
         self.n_fake, self.normalize = n_fake, normalize
         self.n_real, self.dim = int(X.shape[0]), int(X.shape[1])

@@ -31,7 +31,9 @@ class MomentProgram(Reduction):
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
         enough = data.rank >= data.dim + 1
         offset = abs(form.discriminator.activation[2] * data.mass_gap)
-        rank = Condition(f"rank = {data.rank} ≥ d_r + 1 = {data.dim + 1}{'' if enough else ': else a lower bound'}", enough)
+        rank = Condition(
+            f"rank = {data.rank} ≥ d_r + 1 = {data.dim + 1}{'' if enough else ': else a lower bound'}", enough
+        )
         if form.discriminator.norm_bound:
             return (rank,)
         return (rank, Condition(f"|c(N_r − N_f)| = {offset:.4g} ≤ β_d = {data.beta:.4g}", offset <= data.beta))

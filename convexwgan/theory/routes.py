@@ -89,7 +89,12 @@ def plan(root: Form, method: str = "auto", theorems: Sequence[Reduction] = THEOR
     chosen = [form for form in ends if method in ("auto", form.method)]
     if not chosen:
         offered = ", ".join(sorted({str(form.method) for form in ends}))
-        raise InputError("method", method, f"be one of: auto, {offered}", f"{root.wgan!r} is solved that way; {_why_not(method, root)}")
+        raise InputError(
+            "method",
+            method,
+            f"be one of: auto, {offered}",
+            f"{root.wgan!r} is solved that way; {_why_not(method, root)}",
+        )
     return _cheapest(graph, root, chosen)
 
 
@@ -108,7 +113,9 @@ def _why_not(method: str, root: Form) -> str:
     return "the other methods belong to other pairs"
 
 
-def is_covered(wgan: WGAN, normalize: Normalize = "sum", population: bool = False, theorems: Sequence[Reduction] = THEOREMS) -> bool:
+def is_covered(
+    wgan: WGAN, normalize: Normalize = "sum", population: bool = False, theorems: Sequence[Reduction] = THEOREMS
+) -> bool:
     """Whether some chain of theorems solves the pair."""
     return any(form.method for form in reduction_graph(first_form(wgan, normalize, population), theorems))
 
@@ -121,7 +128,11 @@ def _refusal(root: Form, graph: nx.DiGraph[Form], theorems: Sequence[Reduction])
         refusals = [answer for answer in (theorem.accepts(form) for theorem in theorems) if _explains(answer)]
         reasons += [answer.reason for answer in refusals] or [_missing_theorem(form)]
         remedy = remedy or next((answer.remedy for answer in refusals if answer.remedy is not None), None)
-    nearest = remedy if remedy is not None and is_covered(remedy, root.normalize, root.population, theorems) else nearest_covered(root, theorems)
+    nearest = (
+        remedy
+        if remedy is not None and is_covered(remedy, root.normalize, root.population, theorems)
+        else nearest_covered(root, theorems)
+    )
     advice = f" The nearest pair that works: {nearest!r}." if nearest is not None else ""
     return f"{root.wgan!r} is not covered by any theorem here: {'; '.join(dict.fromkeys(reasons))}.{advice}"
 
@@ -171,4 +182,3 @@ def _simpler(discriminator: Discriminator) -> list[Discriminator]:
 
 def _distinct(parts: list[Any]) -> list[Any]:
     return [part for i, part in enumerate(parts) if part not in parts[:i]]
-

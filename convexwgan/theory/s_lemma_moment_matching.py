@@ -26,7 +26,9 @@ class MomentMatching(Reduction):
         if form.stage not in (Stage.DISTANCE, Stage.PENALTY) or form.discriminator.kind != "polynomial":
             return ELSEWHERE
         if form.regularizer.kind != "output":
-            return no(f"{form.regularizer!r} is not a function of the output moments (S, s), in which this dist_D is convex")
+            return no(
+                f"{form.regularizer!r} is not a function of the output moments (S, s), in which this dist_D is convex"
+            )
         return YES
 
     def apply(self, form: Form) -> Form:

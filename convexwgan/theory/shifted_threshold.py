@@ -36,9 +36,14 @@ class ShiftedThreshold(Reduction):
 
         if form.regularizer.kind == "weights":
             remedy = WGAN(replace(form.discriminator, skip=False), form.generator, form.regularizer)
-            return no("with weights the mean and the spectrum compete for the same noise directions: no theorem orders them", remedy)
+            return no(
+                "with weights the mean and the spectrum compete for the same noise directions: no theorem orders them",
+                remedy,
+            )
         remedy = WGAN(form.discriminator, form.generator, Regularizer.output(1.0))
-        return no(f"dist_D = ‖M − S‖₂ is convex in S = GᵀG, not in G or W, in which {form.regularizer!r} is convex", remedy)
+        return no(
+            f"dist_D = ‖M − S‖₂ is convex in S = GᵀG, not in G or W, in which {form.regularizer!r} is convex", remedy
+        )
 
     def apply(self, form: Form) -> Form:
         return form.at(Stage.SHIFTED_THRESHOLD)
@@ -53,7 +58,9 @@ class ShiftedThreshold(Reduction):
         k = int((values > data.beta + data.spectral_tolerance).sum())
         lowest = float(values[-1])
         return (
-            Condition(f"γ_min = {lowest:.4g} ≥ −β_d = {-data.beta:.4g}", lowest >= -data.beta - data.spectral_tolerance),
+            Condition(
+                f"γ_min = {lowest:.4g} ≥ −β_d = {-data.beta:.4g}", lowest >= -data.beta - data.spectral_tolerance
+            ),
             Condition(f"rank − 1 = {data.rank - 1} ≥ k = #{{γ_i > β_d}} = {k}", data.rank - 1 >= k),
         )
 

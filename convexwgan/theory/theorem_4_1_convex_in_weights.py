@@ -19,11 +19,15 @@ class ConvexInWeights(Reduction):
         if form.stage is not Stage.MEAN or not (form.is_free or form.is_linear):
             return ELSEWHERE
         if form.population and form.regularizer.of == "output" and not form.regularizer.is_quadratic:
-            return no(f"{form.regularizer!r} acts on the output samples, and population noise has none; sample it with Latent.normal(dim).draw(n, rng)")
+            return no(
+                f"{form.regularizer!r} acts on the output samples, and population noise has none; sample it with Latent.normal(dim).draw(n, rng)"
+            )
         return YES
 
     def apply(self, form: Form) -> Form:
         return form.at(Stage.CONE_PROGRAM)
 
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
-        return (Condition(f"variables: {data.n_fake if data.is_free else data.latent_mean.shape[0]} × {data.dim}", True),)
+        return (
+            Condition(f"variables: {data.n_fake if data.is_free else data.latent_mean.shape[0]} × {data.dim}", True),
+        )

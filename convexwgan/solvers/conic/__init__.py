@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from convexwgan.solvers.conic.availability import SOLVERS, SolverStatus, solver_status
 from convexwgan.solvers.conic.covariance import covariance_program
+from convexwgan.solvers.conic.export import export
 from convexwgan.solvers.conic.mean import mean_program
+from convexwgan.solvers.conic.memory import available_bytes, check_memory, predict_bytes
 from convexwgan.solvers.conic.model import ConicModel
 from convexwgan.solvers.conic.polynomial import phase_one, polynomial_program
 from convexwgan.solvers.conic.run import ConicResult, ConicStatus, run
@@ -15,10 +17,14 @@ __all__ = [
     "ConicResult",
     "ConicStatus",
     "SolverStatus",
+    "available_bytes",
+    "check_memory",
     "covariance_program",
+    "export",
     "mean_program",
     "phase_one",
     "polynomial_program",
+    "predict_bytes",
     "run",
     "solver_status",
 ]

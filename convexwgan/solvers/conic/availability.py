@@ -33,7 +33,7 @@ def canonical_name(solver: str | None) -> str:
     >>> canonical_name(None), canonical_name("scs")
     ('CLARABEL', 'SCS')
     """
-    name = "CLARABEL" if solver is None else solver.upper() if isinstance(solver, str) else ""
+    name = "CLARABEL" if solver is None else str(solver).upper()
     if name not in SOLVERS:
         remedy = "CLARABEL is the default; MOSEK needs a licence; SCS is for large programs at low accuracy"
         raise InputError("solver", solver, f"be one of {', '.join(SOLVERS)} or None", remedy)

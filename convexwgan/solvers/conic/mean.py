@@ -9,7 +9,7 @@ import numpy as np
 
 from convexwgan.arrays import Float64
 from convexwgan.errors import InputError
-from convexwgan.solvers.conic.model import ConicModel, Values, dual, positive_or_one, primal
+from convexwgan.solvers.conic.model import ConicModel, Values, dual, load_cvxpy, positive_or_one, primal
 from convexwgan.spec.regularizer import Regularizer
 
 
@@ -76,12 +76,13 @@ def mean_program(
 
     >>> import numpy as np
     >>> from convexwgan.solvers.conic import run
-    >>> model = mean_program(np.array([3.0, 4.0]), np.ones(2), beta=1.0, regularizer=Regularizer.output(1.0),
-    ...                      mass=2.0, weight=1.0)
+    >>> model = mean_program(
+    ...     np.array([3.0, 4.0]), np.ones(2), beta=1.0, regularizer=Regularizer.output(1.0), mass=2.0, weight=1.0
+    ... )
     >>> print(round(run(model).objective, 6))
     4.0
     """
-    import cvxpy as cp
+    cp = load_cvxpy()
 
     natural = natural or regularizer.kind == "custom"
     units = _Units(1, 1, 1, 1, 1) if natural else _units(m, z_bar, beta, regularizer, root, features, mass, weight)
@@ -128,7 +129,9 @@ def _units(
         omega, r = u / np.sqrt(rho), strength * u**2 / rho
     elif regularizer.of == "output":
         omega = gamma if features is None else u / np.sqrt(size)
-        r = strength * _p_norm(np.outer(np.ones(len(z_bar if features is None else features)), target) / mass, regularizer.p)
+        r = strength * _p_norm(
+            np.outer(np.ones(len(z_bar if features is None else features)), target) / mass, regularizer.p
+        )
     else:
         omega, r = u / np.sqrt(size), strength * _p_norm(np.outer(z_bar, target) / size, regularizer.p)
     r = positive_or_one(float(r))
@@ -153,7 +156,7 @@ def _cost(
     W: Any, regularizer: Regularizer, root: Float64 | None, features: Float64 | None, weight: float, units: _Units
 ) -> _Cost:
     """R_g / r as a CVXPY expression of W' (and of G' with its equality)."""
-    import cvxpy as cp
+    cp = load_cvxpy()
 
     if regularizer.is_quadratic:
         scale = regularizer.strength * units.omega**2 / units.r
@@ -168,7 +171,7 @@ def _cost(
 
 
 def _function(regularizer: Regularizer, argument: Any, scale: float) -> Any:
-    import cvxpy as cp
+    cp = load_cvxpy()
 
     if regularizer.kind == "custom":
         return _custom(regularizer, argument)
@@ -177,7 +180,7 @@ def _function(regularizer: Regularizer, argument: Any, scale: float) -> Any:
 
 def _custom(regularizer: Regularizer, argument: Any) -> Any:
     """f(argument), refused with a remedy unless it is a real scalar convex expression."""
-    import cvxpy as cp
+    cp = load_cvxpy()
 
     subject, letter = "f of Regularizer.custom", "G" if regularizer.of == "output" else "W"
     remedy = f"f gets the CVXPY expression {letter} of shape {argument.shape}; build it from cvxpy atoms, as cp.norm1(cp.vec({letter}))"
@@ -185,7 +188,9 @@ def _custom(regularizer: Regularizer, argument: Any) -> Any:
     try:
         expression = regularizer.function(argument)
     except (cp.error.DCPError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise InputError(subject, regularizer.function, "map a CVXPY expression to one", f"it raised {error}; {remedy}") from error
+        raise InputError(
+            subject, regularizer.function, "map a CVXPY expression to one", f"it raised {error}; {remedy}"
+        ) from error
     if isinstance(expression, (int, float)):
         expression = cp.Constant(expression)
     if not isinstance(expression, cp.Expression):
@@ -193,7 +198,12 @@ def _custom(regularizer: Regularizer, argument: Any) -> Any:
     if not expression.is_scalar() or expression.is_complex():
         raise InputError(subject, expression.shape, "return a real scalar", f"sum its entries with cp.sum; {remedy}")
     if not expression.is_convex():
-        raise InputError(subject, f"{expression.curvature} expression", "be convex by CVXPY's rules (DCP)", f"see cvxpy.org/tutorial/dcp; {remedy}")
+        raise InputError(
+            subject,
+            f"{expression.curvature} expression",
+            "be convex by CVXPY's rules (DCP)",
+            f"see cvxpy.org/tutorial/dcp; {remedy}",
+        )
     if any(variable.attributes["boolean"] or variable.attributes["integer"] for variable in expression.variables()):
         raise InputError(subject, "integer variables", "have continuous variables only", remedy)
     return expression

@@ -37,6 +37,13 @@ class ConicModel:
     value_unit: float = 1.0
 
 
+def load_cvxpy() -> Any:
+    """CVXPY, imported when first used: that takes a second. Any, because its own type hints leave out the atoms."""
+    import cvxpy
+
+    return cvxpy
+
+
 def primal(variable: Any, unit: float = 1.0) -> Float64:
     """The value of a solved variable, times its unit."""
     return unit * np.asarray(variable.value, dtype=np.float64)
@@ -49,9 +56,9 @@ def dual(constraint: Any, unit: float = 1.0) -> Float64:
 
 
 def _is_psd(constraint: Any) -> bool:
-    import cvxpy as cp
+    cp = load_cvxpy()
 
-    return isinstance(constraint, cp.constraints.PSD)
+    return bool(isinstance(constraint, cp.constraints.PSD))
 
 
 def positive_or_one(size: float) -> float:

@@ -28,7 +28,7 @@ def solver_options(
     >>> solver_options("SCS", tol=1e-4, max_iter=10, time_limit=None, options=None)
     {'eps_abs': 0.0001, 'eps_rel': 0.0001, 'max_iters': 10}
     """
-    tol = DEFAULT_TOLERANCE if tol is None else validation.positive("tol", tol, "it is the accuracy wanted of the result")
+    tol = validation.positive("tol", DEFAULT_TOLERANCE if tol is None else tol, "it is the accuracy of the result")
     if max_iter is not None:
         max_iter = validation.count("max_iter", max_iter, "it is the largest number of solver iterations")
     if time_limit is not None:
@@ -48,7 +48,7 @@ def _clarabel(tol: float, max_iter: int | None, time_limit: float | None, own: O
     # The certificate divides by small numbers: ask for more than is promised, call "almost" what is promised.
     tight = min(tol / 100, 1e-9)
     names = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
-    chosen: Options = {name: tight for name in names} | {f"reduced_{name}": max(tol, tight) for name in names}
+    chosen: Options = dict.fromkeys(names, tight) | {f"reduced_{name}": max(tol, tight) for name in names}
     if max_iter is not None:
         chosen["max_iter"] = max_iter
     if time_limit is not None:
@@ -88,7 +88,7 @@ def _check_scs(own: Options) -> None:
             scs.SCS(tiny, {"l": 1}, **({"verbose": False} | {name: value}))
         except (TypeError, ValueError, ImportError) as error:
             remedy = f"see www.cvxgrp.org/scs/api/settings.html ({error})"
-            raise InputError(f"option {name} of SCS", value, "be one of SCS's own options, in its range", remedy) from error
+            raise InputError(f"option {name} of SCS", value, "be an option of SCS, in its range", remedy) from error
 
 
 def _mosek(tol: float, max_iter: int | None, time_limit: float | None, own: Options) -> Options:
@@ -111,7 +111,7 @@ def _check_mosek(own: Options) -> None:
             try:
                 task.putparam(str(name), str(value))
             except mosek.Error as error:
-                raise _unknown(name, "MOSEK", f"names look like MSK_DPAR_INTPNT_CO_TOL_REL_GAP ({error.msg})") from error
+                raise _unknown(name, "MOSEK", f"as MSK_DPAR_INTPNT_CO_TOL_REL_GAP ({error.msg})") from error
 
 
 def _unknown(name: str, solver: str, remedy: str) -> InputError:

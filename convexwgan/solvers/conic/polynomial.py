@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convexwgan.arrays import Float64
-from convexwgan.solvers.conic.model import ConicModel, Values, dual, positive_or_one, primal
+from convexwgan.solvers.conic.model import ConicModel, Values, dual, load_cvxpy, positive_or_one, primal
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,15 @@ def polynomial_program(
 
     >>> import numpy as np
     >>> from convexwgan.solvers.conic import run
-    >>> model = polynomial_program(np.diag([3.0, 1.0]), np.zeros(2), coefficients=(1.0, 0.0, 0.0),
-    ...                            mass_gap=0.0, rho=5.0, beta=2.0, strength=1.0)
+    >>> model = polynomial_program(
+    ...     np.diag([3.0, 1.0]),
+    ...     np.zeros(2),
+    ...     coefficients=(1.0, 0.0, 0.0),
+    ...     mass_gap=0.0,
+    ...     rho=5.0,
+    ...     beta=2.0,
+    ...     strength=1.0,
+    ... )
     >>> print(round(run(model).objective, 6))
     0.5
     """
@@ -120,7 +127,7 @@ def _units(data: _Data, beta: float | None, strength: float, natural: bool) -> _
 
 
 def _build(name: str, data: _Data, beta: float | None, strength: float, units: _Units) -> ConicModel:
-    import cvxpy as cp
+    cp = load_cvxpy()
 
     d, (a, b, _) = len(data.m), data.coefficients
     has_cost, u, v, k, q = strength > 0, units.u, units.v, units.k, units.q
@@ -142,15 +149,26 @@ def _build(name: str, data: _Data, beta: float | None, strength: float, units: _
         return values | ({"t": primal(t, k)} if beta is None else {})
 
     def multipliers() -> Values:
-        return {"Y_plus": dual(blocks[0], q / k), "Y_minus": dual(blocks[1], q / k)}
+        return {"Y_plus": _moment_matrix(dual(blocks[0], q / k)), "Y_minus": _moment_matrix(dual(blocks[1], q / k))}
 
     named = {entry.name(): entry for entry in (S, s, t, *lambdas) if isinstance(entry, cp.Variable)}
     return ConicModel(name, problem, named, unpack, multipliers, q)
 
 
+def _moment_matrix(Y: Float64) -> Float64:
+    """A nearby matrix that is one of moments on the unit ball: Y ⪰ 0 and tr U ≤ τ, up to rounding.
+
+    The solver's noise would otherwise spoil the decomposition of a Y that should be zero.
+    """
+    values, vectors = np.linalg.eigh(Y)
+    repaired: Float64 = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    repaired[-1, -1] = max(repaired[-1, -1], np.trace(repaired[:-1, :-1]))
+    return repaired
+
+
 def _s_lemma(data: _Data, units: _Units, S: Any, s: Any, t: Any, lam: Any, sign: int) -> Any:
     """[[λ I − εa(M − S), −εb(m − s)/2], [·, β − λ − εc·mass_gap]] ⪰ 0, all divided by k."""
-    import cvxpy as cp
+    cp = load_cvxpy()
 
     a, b, c = data.coefficients
     A = (sign * a * units.u / units.k) * (data.M / units.u - S)
@@ -161,7 +179,7 @@ def _s_lemma(data: _Data, units: _Units, S: Any, s: Any, t: Any, lam: Any, sign:
 
 def _schur(S: Any, s: Any, corner: float) -> Any:
     """[[S, s], [sᵀ, ρ]] ⪰ 0; where ρ = 0 (then s = 0), S ⪰ 0."""
-    import cvxpy as cp
+    cp = load_cvxpy()
 
     if not isinstance(s, cp.Variable):
         return S >> 0

@@ -15,7 +15,7 @@ import numpy as np
 
 from convexwgan.errors import InputError
 from convexwgan.solvers.conic.availability import canonical_name, require_solver
-from convexwgan.solvers.conic.model import ConicModel, Values
+from convexwgan.solvers.conic.model import ConicModel, Values, load_cvxpy
 from convexwgan.solvers.conic.options import solver_options
 
 
@@ -102,7 +102,7 @@ def run(
 
 
 def _standard_form(model: ConicModel, solver: str, settings: Mapping[str, Any]) -> tuple[Any, Any, Any]:
-    import cvxpy as cp
+    cp = load_cvxpy()
 
     try:
         return model.problem.get_problem_data(solver=solver, solver_opts=dict(settings))  # type: ignore[no-any-return]
@@ -144,7 +144,16 @@ def _result(
                 values, multipliers = found, prices
                 objective = model.value_unit * float(model.problem.objective.value)
     return ConicResult(
-        status, values, multipliers, objective, outcome.iterations, seconds, solving, name, outcome.stopped, outcome.word
+        status,
+        values,
+        multipliers,
+        objective,
+        outcome.iterations,
+        seconds,
+        solving,
+        name,
+        outcome.stopped,
+        outcome.word,
     )
 
 
@@ -217,7 +226,7 @@ _READERS = {"CLARABEL": _read_clarabel, "SCS": _read_scs, "MOSEK": _read_mosek}
 
 def _errors(solver: str) -> tuple[type[Exception], ...]:
     """What a solver raises when it breaks down, as opposed to when this package has a bug."""
-    import cvxpy as cp
+    cp = load_cvxpy()
 
     if solver != "MOSEK":
         return (cp.error.SolverError, ValueError, ArithmeticError)

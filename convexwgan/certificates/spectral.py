@@ -1,0 +1,97 @@
+"""Weyl's inequality as a lower bound: no rank-r output can be closer to M than the spectrum of M allows.
+
+A generator with ‖M − S‖₂ = t has λ_i(S) ≥ (σ_i² − t)₊ and, of rank r, t ≥ σ²_{r+1}; by von Neumann's
+trace inequality ‖W‖_F² ≥ Σ λ_i(S)/λ_i(A). This needs no discriminator, and is the only bound where rank limits
+a norm bound or where the `weights` cost leaves a duality gap.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convexwgan.arrays import Float64
+from convexwgan.certificates.bounds import LowerBound
+from convexwgan.certificates.certificate import Check
+from convexwgan.certificates.latents import EPS
+from convexwgan.certificates.moments import GameEvidence
+
+
+def spectral_bound(evidence: GameEvidence) -> LowerBound | None:
+    """The spectral bound of a quadratic discriminator with output or weights cost; None for other games.
+
+    weight decay: (β_g/2) Σ_{i≤r} (γ_i − β_d)₊/λ_i
+    norm bound:   min over t ≥ max(0, γ_{r+1}, −γ_min) of t + (β_g/2) Σ_{i≤r} (γ_i − t)₊/λ_i
+
+    γ are the eigenvalues of M (λ_i = 1 for the output cost). With a skip and ρ > 0: of C = M − mmᵀ/ρ, with
+    r − 1 in place of r and (β_g/2)‖m‖²/ρ added.
+
+    Reference:
+        MATH 3.2, 3.3, 3.5, 3.6; Weyl's and von Neumann's inequalities.
+    """
+    if evidence.discriminator.kind != "quadratic" or not evidence.regularizer.is_quadratic:
+        return None
+    gamma, rank, constant = _spectrum(evidence)
+    inverse = 0.5 * evidence.strength * _inverse_eigenvalues(evidence, min(rank, len(gamma)))
+    gamma = gamma - evidence.spectrum_error - _mean_error(evidence)
+    if evidence.beta is not None:
+        value = constant + float(inverse @ np.maximum(gamma[: len(inverse)] - evidence.beta, 0.0))
+        rounding = evidence.roundoff * value
+        return LowerBound(value - rounding, rounding)
+    floor = max(
+        0.0,
+        float(gamma[rank]) if rank < len(gamma) else 0.0,
+        -float(gamma[-1]) - 2.0 * evidence.spectrum_error,
+    )
+    value = constant + _piecewise_linear_minimum(gamma, inverse, floor)
+    rounding = evidence.roundoff * (value + floor)
+    checks = () if rank >= len(gamma) or floor == 0.0 else (rank_check(evidence),)
+    return LowerBound(value - rounding, rounding, checks=checks)
+
+
+def _spectrum(evidence: GameEvidence) -> tuple[Float64, int, float]:
+    """γ, the rank left for it, and the constant; a weights cost knows no bound that uses the skip."""
+    if evidence.regularizer.kind == "weights":
+        return evidence.real.eigenvalues, evidence.latents.rank, 0.0
+    return evidence.centred_eigenvalues, evidence.free_rank, evidence.mean_cost
+
+
+def _mean_error(evidence: GameEvidence) -> float:
+    """What the rounding error of ρ moves in mmᵀ/ρ."""
+    if not evidence.uses_skip_mean:
+        return 0.0
+    latents = evidence.latents
+    return evidence.real.m_norm**2 * max(0.0, 1.0 / latents.rho - 1.0 / latents.rho_upper)
+
+
+def _inverse_eigenvalues(evidence: GameEvidence, count: int) -> Float64:
+    """1/λ_i, i ≤ count, each rounded down; 1 for the output cost."""
+    if evidence.regularizer.kind == "output":
+        return np.ones(count)
+    values = evidence.latents.eigenvalues[:count]
+    conditions = np.sqrt(values[:1] / values) if count else values
+    return 1.0 / (values * (1.0 + 16.0 * EPS * conditions))
+
+
+def _piecewise_linear_minimum(gamma: Float64, inverse: Float64, floor: float) -> float:
+    """min over t ≥ floor of t + Σ_i inverse_i (γ_i − t)₊, which is convex with breakpoints γ_i."""
+    head = gamma[: len(inverse)]
+    weighted, slopes = np.cumsum(inverse * head), np.cumsum(inverse)
+    at_floor = floor + float(inverse @ np.maximum(head - floor, 0.0))
+    inside = head > floor
+    # γ is descending: at t = γ_j exactly the terms i ≤ j are active.
+    return min(at_floor, float(np.min((head + weighted - head * slopes)[inside], initial=np.inf)))
+
+
+def rank_check(evidence: GameEvidence) -> Check:
+    """Whether the rank that the argument rests on is a decision and not a judgement."""
+    latents = evidence.latents
+    ambiguous = latents.is_rank_ambiguous
+    detail = latents.rank_text + (", a singular value lies within a factor 10 of the tolerance" if ambiguous else "")
+    return Check("the rank of the noise is unambiguous", not ambiguous, detail)
+
+
+def rho_check(evidence: GameEvidence) -> Check:
+    """Whether ρ = z̄ᵀA⁺z̄ is a number and not a judgement."""
+    latents = evidence.latents
+    detail = f"ρ = {latents.rho:.6g}, ‖z̄‖ = {latents.z_norm:.3g}, zero tolerance {latents.zero_tolerance:.1e}"
+    return Check("the mean of the noise is unambiguous", not latents.is_rho_ambiguous, detail)
