@@ -44,7 +44,7 @@ _HOME = {
     "verify": "certificates.verify",
 }
 
-__all__ = [*_HOME, "__version__"]  # noqa: PLE0604
+__all__ = [*_HOME, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

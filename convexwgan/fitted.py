@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from convexwgan.arrays import Array, Float64, as_samples, like, namespace, to_numpy64
 from convexwgan.errors import InputError
@@ -37,7 +37,7 @@ class FittedGenerator:
     weights: Array
     latent: Latent | None = None
     noise: Array | None = field(default=None, repr=False)
-    normalize: str = "sum"
+    normalize: Literal["sum", "mean"] = "sum"
     columns: tuple[str, ...] | None = None
 
     def __call__(self, Z: Array) -> Array:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from typing import cast
 
 from convexwgan.problem import Problem
 from convexwgan.spec.instance import load_instance
+from convexwgan.theory.forms import Normalize
 
 
 def load_problem(path_or_name: str | os.PathLike[str]) -> Problem:
@@ -18,4 +20,4 @@ def load_problem(path_or_name: str | os.PathLike[str]) -> Problem:
     'CERTIFIED'
     """
     built = load_instance(path_or_name).build()
-    return Problem(built.wgan, built.X, built.Z, n_fake=built.n_fake, normalize=built.normalize)
+    return Problem(built.wgan, built.X, built.Z, n_fake=built.n_fake, normalize=cast(Normalize, built.normalize))

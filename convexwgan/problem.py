@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import platform
 import time
@@ -23,11 +22,12 @@ from convexwgan.errors import InputError
 from convexwgan.fitted import FittedDiscriminator, FittedGenerator
 from convexwgan.geometry.distances import Distance, linear_distance, polynomial_distance, quadratic_distance
 from convexwgan.geometry.moments import moments_of
+from convexwgan.geometry.polynomials import lifted_dimension
+from convexwgan.inputs import data_fingerprint, fake_count, read_noise
 from convexwgan.solution import Solution, Stats
 from convexwgan.solvers.memory import predicted_memory
 from convexwgan.solvers.run import Limits, run_form
-from convexwgan.spec.latent import DrawnNoise, Latent
-from convexwgan.spec.validation import count, positive
+from convexwgan.spec.validation import positive
 from convexwgan.spec.wgan import WGAN
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
@@ -83,62 +83,10 @@ class Problem:
         self.wgan, self.normalize = wgan, normalize
         self.columns = column_names(X)
         self.X = as_samples(X, "X")
-        self.Z, self.recipe = self._noise(Z)
-        self.n_fake = self._fake_count(n_fake)
+        self.Z, self.recipe = read_noise(generator, self.X, Z, normalize)
+        self.n_fake = fake_count(generator, self.X, self.Z, n_fake)
         self.is_population = generator.needs_noise and self.Z is None
         self.latent = self.recipe if self.is_population else None
-
-    # ---- input -----------------------------------------------------------------------------------------------
-
-    def _noise(self, Z: Any) -> tuple[Array | None, Latent | None]:
-        """(Z as an array of X's library, the recipe it came from)."""
-        generator = self.wgan.players[1]
-        if not generator.needs_noise:
-            if Z is not None:
-                raise InputError(
-                    "Z",
-                    Z,
-                    f"not be given for {generator!r}",
-                    "it takes no noise; n_fake= says how many samples it generates",
-                )
-            return None, None
-        if Z is None:
-            raise InputError("Z", None, f"be given for {generator!r}", "draw it: Latent.normal(dim).draw(n, rng=0)")
-        if isinstance(Z, Latent):
-            if self.normalize != "mean":
-                raise InputError(
-                    "normalize",
-                    self.normalize,
-                    f'be "mean" for population noise {Z!r}',
-                    'a population has no sums; set normalize="mean", or draw a sample',
-                )
-            return None, Z
-        if isinstance(Z, DrawnNoise):
-            return like(self.X, Z.array), Z.latent
-        return self._same_library(as_samples(Z, "Z")), None
-
-    def _same_library(self, Z: Array) -> Array:
-        if namespace(Z) is not namespace(self.X):
-            raise InputError(
-                "Z", Z, f"be of the same array library as X ({type(self.X).__name__})", "convert one of the two"
-            )
-        if device_of(Z) != device_of(self.X):
-            raise InputError("device of Z", device_of(Z), f"be that of X, {device_of(self.X)}", "move one of the two")
-        return Z
-
-    def _fake_count(self, n_fake: int | None) -> int:
-        generator = self.wgan.players[1]
-        if generator.needs_noise:
-            if n_fake is not None:
-                raise InputError(
-                    "n_fake", n_fake, f"not be given for {generator!r}", "the rows of Z say how many samples there are"
-                )
-            return int(self.Z.shape[0]) if self.Z is not None else int(self.X.shape[0])
-        return (
-            int(self.X.shape[0])
-            if n_fake is None
-            else count("n_fake", n_fake, "it is the number of generated samples n_f")
-        )
 
     # ---- plan ------------------------------------------------------------------------------------------------
 
@@ -173,13 +121,17 @@ class Problem:
             NotCoveredError: no theorem covers the pair; with the reason and the nearest pair that works.
         """
         route = self.route()
-        return explain_route(route, self.data if data else None, predicted_memory(route.last, self.n_fake, self._sizes))
+        return explain_route(
+            route,
+            self.data if data else None,
+            predicted_memory(route.last, self.n_fake, int(self.X.shape[1]), self._feature_count),
+        )
 
     @property
-    def _sizes(self) -> tuple[int, int, int]:
-        """(n_r, d_r, latent columns)."""
-        latent = self.Z.shape[1] if self.Z is not None else self.latent.dim if self.latent is not None else 0
-        return int(self.X.shape[0]), int(self.X.shape[1]), int(latent)
+    def _feature_count(self) -> int:
+        """Columns that the weights act on, after lifting, without touching the data."""
+        latent = int(self.Z.shape[1]) if self.Z is not None else self.latent.dim if self.latent is not None else 0
+        return lifted_dimension(latent) if self.wgan.players[1].kind == "polynomial" else latent
 
     # ---- run, invert, certify --------------------------------------------------------------------------------
 
@@ -312,7 +264,8 @@ class Problem:
         """The better of the new solution and a warm start, both judged on this problem."""
         if warm_start is None:
             return solution
-        if not isinstance(warm_start, Solution) or repr(warm_start.wgan.generator) != repr(self.wgan.generator):
+        given: Any = warm_start
+        if not isinstance(given, Solution) or repr(given.wgan.generator) != repr(self.wgan.generator):
             raise InputError(
                 "warm_start",
                 warm_start,
@@ -441,10 +394,4 @@ class Problem:
 
     def fingerprint(self) -> str:
         """SHA-256 of the data (X, noise, counts, convention), as hexadecimal text."""
-        digest = hashlib.sha256()
-        for part in (self.X, self.Z):
-            if part is not None:
-                array = np.ascontiguousarray(to_numpy64(part))
-                digest.update(f"{array.shape}".encode() + array.tobytes())
-        digest.update(f"{self.n_fake}|{self.normalize}|{self.latent!r}".encode())
-        return digest.hexdigest()
+        return data_fingerprint(self.X, self.Z, f"{self.n_fake}|{self.normalize}|{self.latent!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class Solution:
     dual: dict[str, Float64]
     stats: Stats
     tol: float
-    normalize: str = "sum"
+    normalize: Literal["sum", "mean"] = "sum"
     realization: Solution | None = None
     fingerprint_source: Callable[[], str] | None = field(default=None, repr=False)
 

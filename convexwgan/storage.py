@@ -8,7 +8,7 @@ import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def load_solution(path: str | Path) -> Solution:
             discriminator = FittedDiscriminator(wgan.players[0], dual["u"], dual["v"], dual.get("skip"))
         fingerprint = header["fingerprint"]
         stats = Stats(header["method"], extra={"claimed_status": claimed.name, "file": str(path)})
-        normalize = str(header["normalize"])
+        normalize: Literal["sum", "mean"] = "mean" if header["normalize"] == "mean" else "sum"
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, FileFormatError):
             raise

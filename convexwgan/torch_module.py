@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def generator_module(generator: FittedGenerator) -> torch.nn.Module:
     """``torch.nn.Sequential`` computing the generator's output, in the dtype of its weights."""
-    nn = require("torch", "torch", "to_torch").nn
+    require("torch", "torch", "to_torch")
     if generator.spec.kind == "free":
         raise InputError(
             "to_torch of Generator.free",
@@ -27,10 +27,16 @@ def generator_module(generator: FittedGenerator) -> torch.nn.Module:
             "a free generator is no function of noise; .output is its whole content",
         )
     if generator.spec.coefficients is None:
-        return nn.Sequential(_linear(to_numpy64(generator.weights), generator))
+        return _sequential(_linear(to_numpy64(generator.weights), generator))
     first, second = generator.hidden_weights
     activation = _polynomial_activation(*generator.spec.coefficients)
-    return nn.Sequential(_linear(first, generator), activation, _linear(second, generator))
+    return _sequential(_linear(first, generator), activation, _linear(second, generator))
+
+
+def _sequential(*layers: torch.nn.Module) -> torch.nn.Module:
+    import torch
+
+    return torch.nn.Sequential(*layers)
 
 
 def _linear(matrix: np.ndarray[Any, np.dtype[np.float64]], generator: FittedGenerator) -> Any:
@@ -38,7 +44,8 @@ def _linear(matrix: np.ndarray[Any, np.dtype[np.float64]], generator: FittedGene
     import torch
 
     narrow = "float32" in str(generator.weights.dtype)
-    layer = torch.nn.Linear(*matrix.shape, bias=False, dtype=torch.float32 if narrow else torch.float64)
+    rows, columns = matrix.shape
+    layer = torch.nn.Linear(rows, columns, bias=False, dtype=torch.float32 if narrow else torch.float64)
     with torch.no_grad():
         layer.weight.copy_(torch.as_tensor(np.ascontiguousarray(matrix.T)))
     return layer

@@ -142,7 +142,6 @@ def _realise(evidence: GameEvidence, current: Attained, target: _Target) -> Floa
     Y = frame.coordinates(current.W)
     if target.s is None or frame.e is None:
         return frame.weights(_nearest_factor(Y, target.T, len(Y), None))
-    Y = Y - np.outer(frame.e, frame.e @ Y)
     rest = _nearest_factor(Y, target.T, len(Y) - 1, frame.e)
     return frame.weights(rest + np.outer(frame.e, target.s) / math.sqrt(frame.rho))
 
@@ -152,14 +151,20 @@ def _nearest_factor(Y: Float64, T: Float64, rank: int, avoid: Float64 | None) ->
     mu, E = np.linalg.eigh(0.5 * (T + T.T))
     keep = (mu > len(mu) * EPS * max(float(mu[-1]), 0.0)) & (np.arange(len(mu)) >= len(mu) - rank)
     root = E[:, keep] * np.sqrt(mu[keep])
+    noise = 64.0 * EPS * float(np.linalg.norm(Y)) * float(np.linalg.norm(root))
+    if avoid is not None:
+        Y = Y - np.outer(avoid, avoid @ Y)
     P, sizes, Qt = np.linalg.svd(Y @ root, full_matrices=False)
-    P = _completed(P, sizes > 1e-13 * max(float(sizes.max(initial=0.0)), 1e-300), avoid)
+    P = _completed(P, sizes > noise, avoid)
     nearest: Float64 = (P @ Qt) @ root.T
     return nearest
 
 
 def _completed(P: Float64, good: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], avoid: Float64 | None) -> Float64:
     """P with undetermined columns replaced by any orthonormal ones, orthogonal to ``avoid``."""
+    if avoid is not None:  # directions that are small in Y carry the rounding of its projection
+        P, T = np.linalg.qr(P - np.outer(avoid, avoid @ P))
+        P = P * np.where(np.diagonal(T) < 0.0, -1.0, 1.0)
     if good.all():
         return P
     basis = P[:, good] if avoid is None else np.column_stack([avoid, P[:, good]])

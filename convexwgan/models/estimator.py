@@ -32,7 +32,6 @@ from convexwgan.spec.wgan import WGAN
 from convexwgan.theory.forms import Normalize
 
 Noise = Literal["population", "sampled"]
-Samples = np.ndarray[Any, Any]
 
 # Streams of random_state. Two, or the first samples would be the very noise that the generator was fitted on.
 _FIT, _SAMPLE = 0, 1
@@ -45,6 +44,8 @@ class ConvexWGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
     Problem:
         min over generators, max over discriminators, of the game on X − 1x̄ᵀ (on X itself with ``center=False``);
         ``sample`` adds the mean x̄ back. See ``Problem`` for the game, and ``problem(X)`` for this very one.
+
+    All is computed in float64 by NumPy; ``Problem`` takes float32, and arrays of other libraries and devices.
 
     Args:
         wgan: discriminator + generator [+ regulariser]; None is ``Discriminator.quadratic(components=latent_dim)
@@ -123,10 +124,9 @@ class ConvexWGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
             ConvergenceWarning: the solution is kept, but its bounds do not meet or are not all verified.
         """
         X = validate_data(self, X, **self._wanted)
-        vars(self).pop("solution_", None)  # a refit that fails leaves no half-new model behind
-        mean = self._mean_of(X)
-        solution = self._solve(self._problem(X, mean))
-        self.solution_, self.mean_ = solution, mean
+        self.__dict__.pop("solution_", None)  # a refit that fails leaves no half-new model behind
+        X, mean = self._centred(X)
+        self.solution_, self.mean_ = self._solve(self._problem(X)), mean
         return self
 
     def problem(self, X: Any) -> Problem:
@@ -134,27 +134,30 @@ class ConvexWGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
 
         Sampled noise is drawn again, so verifying needs an int as ``random_state``.
         """
-        X = check_array(X, **self._wanted)
-        return self._problem(X, self._mean_of(X))
+        return self._problem(self._centred(check_array(X, **self._wanted))[0])
 
     @property
     def _wanted(self) -> dict[str, Any]:
         """What X must be. One centred sample is zero, and nothing can be learned from it."""
         flag("center", self.center, "True subtracts the mean of X before fitting")
-        return {"dtype": [np.float64, np.float32], "ensure_min_samples": 2 if self.center else 1}
+        return {"dtype": np.float64, "ensure_min_samples": 2 if self.center else 1}
 
-    def _mean_of(self, X: Samples) -> Float64:
-        return X.mean(axis=0, dtype=np.float64) if self.center else np.zeros(X.shape[1])
+    def _centred(self, X: Float64) -> tuple[Float64, Float64]:
+        """(X − 1x̄ᵀ, x̄)."""
+        if not self.center:
+            return X, np.zeros(X.shape[1])
+        mean = X.mean(axis=0)
+        X = X - mean
+        # Rounding leaves a mean of eps·|x̄|, not small where x̄ is far from 0; a second pass leaves eps·|X − 1x̄ᵀ|.
+        rest = X.mean(axis=0)
+        X -= rest
+        return X, mean + rest
 
-    def _problem(self, X: Samples, mean: Float64) -> Problem:
-        wgan = self._wgan()
-        X = self._centred(X, mean)
-        if not isinstance(wgan, WGAN) or wgan.players[1].needs_noise:
-            return Problem(wgan, X, self._noise(len(X)), normalize=self.normalize)
-        return Problem(wgan, X, n_fake=self.n_fake, normalize=self.normalize)
-
-    def _centred(self, X: Samples, mean: Float64) -> Samples:
-        return (X - mean).astype(X.dtype) if self.center else X
+    def _problem(self, X: Float64) -> Problem:
+        wgan: Any = self._wgan()  # Problem refuses what is not a WGAN
+        if isinstance(wgan, WGAN) and not wgan.players[1].needs_noise:
+            return Problem(wgan, X, n_fake=self.n_fake, normalize=self.normalize)
+        return Problem(wgan, X, self._noise(len(X)), normalize=self.normalize)
 
     def _wgan(self) -> WGAN:
         if self.wgan is not None:
@@ -203,7 +206,8 @@ class ConvexWGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
         if kind == "weyl":
             remedy = "raise n_fake, or keep fewer components (components=k or a larger beta=)"
             return InputError("n_fake", problem.n_fake, f"carry all components that stay ({why})", remedy)
-        return InputError("wgan", problem.wgan, f"have a generator that satisfies {discriminator!r} ({why})", "raise beta=")
+        must = f"have a generator that satisfies {discriminator!r} ({why})"
+        return InputError("wgan", problem.wgan, must, "raise beta=")
 
     # ---- the fitted model ------------------------------------------------------------------------------------
 
@@ -230,14 +234,13 @@ class ConvexWGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
             rng: int seed or numpy Generator; None derives it from ``random_state``.
 
         Returns:
-            (n, d_r) array in the dtype of the data; a pandas DataFrame when fitted on one.
+            (n, d_r) float64 array; a pandas DataFrame when fitted on one.
 
         Raises:
             NotFittedError: ``fit`` comes first. InputError: n < 1, or rng is neither.
         """
         check_is_fitted(self)
-        G = np.asarray(self.generator_.sample(n, self._rng(_SAMPLE) if rng is None else rng))
-        G = G + self.mean_.astype(G.dtype)
+        G = self.generator_.sample(n, self._rng(_SAMPLE) if rng is None else rng) + self.mean_
         names = getattr(self, "feature_names_in_", None)
         return G if names is None else _as_frame(G, names)
 
@@ -251,8 +254,8 @@ class ConvexWGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
             NotFittedError: ``fit`` comes first. ValueError: X is not a table like the one fitted.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        real = moments_of(self._centred(X, self.mean_), normalize="mean")
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        real = moments_of(X - self.mean_, normalize="mean")
         # Without its own Z the generator answers for fresh noise; a free one answers with its rows either way.
         fake = replace(self.generator_, noise=None, normalize="mean").moments
         activation = self.solution_.wgan.players[0].activation
@@ -319,7 +322,7 @@ class ConvexWGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
         return model
 
     @classmethod
-    def _restored(cls, description: Mapping[str, Any], mean: Samples, solution: Solution) -> Self:
+    def _restored(cls, description: Mapping[str, Any], mean: Float64, solution: Solution) -> Self:
         wgan = None if description["default_wgan"] else solution.wgan
         model = cls(wgan, **description["parameters"])
         model.solution_, model.mean_ = solution, np.asarray(mean, dtype=np.float64)
@@ -337,7 +340,7 @@ def _shortfall(solution: Solution) -> str:
     return text + (f"; {failed}" if failed else "") + ". The generator is kept; see solution_.certificate."
 
 
-def _as_frame(G: Samples, names: Any) -> Any:
+def _as_frame(G: Float64, names: Any) -> Any:
     try:
         import pandas as pd
     except ImportError:  # fitted on a table of another library

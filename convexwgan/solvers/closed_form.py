@@ -68,10 +68,10 @@ def eigenvalue_threshold(form: Form, data: GameData) -> Candidate:
     """MATH 3.2, 3.3, 3.6: S = (M − t)₊ with t = β_d, or t = σ²_{j+1}, j = min(⌊2/β_g⌋, rank) under a norm bound."""
     values, vectors = data.spectrum
     if form.discriminator.norm_bound:
-        wanted = int(2.0 / form.regularizer.strength)
+        wanted = _budget(form, data.dim)
         kept = min(wanted, data.rank)
         t = max(_entry(values, kept), 0.0)
-        multipliers = _norm_bound_multipliers(form, values, vectors, t, None) if kept == wanted or t == 0 else {}
+        multipliers = _norm_bound_multipliers(form, data, t, None) if kept == wanted or t == 0 else {}
         return _thresholded(values, vectors, t, data.rank, None, multipliers)
     reason = _rank_shortage(values, data.rank, data)
     if reason:
@@ -89,16 +89,16 @@ def shifted_threshold(form: Form, data: GameData) -> Candidate:
     rank = data.rank if data.mean_is_zero else data.rank - 1
     lowest = float(values[-1])
     if form.discriminator.norm_bound:
-        wanted = int(2.0 / form.regularizer.strength)
+        wanted = _budget(form, data.dim)
         next_value = _entry(values, min(wanted, rank))
         t = max(next_value, -lowest, 0.0)
         exact = wanted <= rank or t == 0.0 or t == -lowest
-        multipliers = _norm_bound_multipliers(form, values, vectors, t, lowest) if exact else {}
+        multipliers = _norm_bound_multipliers(form, data, t, lowest) if exact else {}
         return _thresholded(values, vectors, t, rank, mean, multipliers)
     if lowest < -data.beta - data.spectral_tolerance:
         worst = vectors[:, -1:]
-        reason = f"the smallest eigenvalue of M − mmᵀ/ρ is {lowest:.6g} < −β_d = {-data.beta:.6g}, and S ⪰ mmᵀ/ρ"
-        return Candidate(infeasible=reason, multipliers=_factored(worst, -namespace(values).ones_like(values[:1])))
+        text = f"the smallest eigenvalue of M − mmᵀ/ρ is {lowest:.6g} < −β_d = {-data.beta:.6g}, and S ⪰ mmᵀ/ρ"
+        return Candidate(infeasible=text, multipliers=_factored(worst, -namespace(values).ones_like(values[:1])))
     reason = _rank_shortage(values, rank, data)
     if reason:
         return Candidate(infeasible=reason)
@@ -109,8 +109,12 @@ def matched_spectra(form: Form, data: GameData) -> Candidate:
     """MATH 3.3 and 3.6, ``weights``: the same S; t = σ²_{j+1}, j = max{j ≤ r : Σ_{i≤j} 1/λ_i ≤ 2/β_g} under a norm bound."""
     values, vectors = data.spectrum
     if not form.discriminator.norm_bound:
-        reason = _rank_shortage(values, data.rank, data)
-        return Candidate(infeasible=reason) if reason else _thresholded(values, vectors, data.beta, data.rank, None, {})
+        shortage = _rank_shortage(values, data.rank, data)
+        return (
+            Candidate(infeasible=shortage)
+            if shortage
+            else _thresholded(values, vectors, data.beta, data.rank, None, {})
+        )
     lam = data.latent_spectrum.values
     xp = namespace(lam)
     price = xp.cumulative_sum(1.0 / lam)
@@ -144,10 +148,14 @@ def _decay_multipliers(form: Form, values: Array, vectors: Array, data: GameData
     return _factored(vectors[:, :k], 0.5 * form.regularizer.strength * xp.ones_like(values[:k]))
 
 
-def _norm_bound_multipliers(
-    form: Form, values: Array, vectors: Array, t: float, lowest: float | None
-) -> dict[str, Array]:
+def _budget(form: Form, dim: int) -> int:
+    """⌊2/β_g⌋: how many components a discriminator of total weight 1 can hold at β_g/2 each; never more than d_r."""
+    return int(min(2.0 / form.regularizer.strength, float(dim)))
+
+
+def _norm_bound_multipliers(form: Form, data: GameData, t: float, lowest: float | None) -> dict[str, Array]:
     """R = (β_g/2) V_jV_jᵀ + what is left of the budget 1 on the direction that holds ‖M − S‖₂ at t (MATH 3.6)."""
+    values, vectors = data.spectrum if lowest is None else data.centred_spectrum
     xp = namespace(values)
     half = 0.5 * form.regularizer.strength
     above = int(xp.sum(xp.astype(values > t, xp.int64)))
@@ -156,7 +164,7 @@ def _norm_bound_multipliers(
     if lowest is not None and t == -lowest:
         strengths = xp.concat([half * xp.ones_like(values[:above]), (above * half - 1.0) * xp.ones_like(values[:1])])
         return _factored(xp.concat([vectors[:, :above], vectors[:, -1:]], axis=1), strengths)
-    j = int(2.0 / form.regularizer.strength)  # ties at t included: they share the budget
+    j = _budget(form, data.dim)  # ties at t included: they share the budget
     left = max(1.0 - j * half, 0.0)
     strengths = xp.concat([half * xp.ones_like(values[:j]), left * xp.ones_like(values[:1])])
     return _factored(vectors[:, : j + 1], strengths)

@@ -20,7 +20,8 @@ from convexwgan.solvers.conic import (
     polynomial_program,
     run,
 )
-from convexwgan.solvers.conic.memory import Kind, check_memory
+from convexwgan.solvers.conic.memory import check_memory
+from convexwgan.solvers.memory import conic_shapes
 from convexwgan.solvers.run import Limits
 from convexwgan.theory.candidate import Candidate, MomentPoint
 from convexwgan.theory.data import GameData
@@ -55,16 +56,15 @@ def exact_model(form: Form, data: GameData, natural: bool = False) -> ConicModel
     Raises:
         MemoryLimitError: with the number of bytes and what to do instead.
     """
+    check_memory(*conic_shapes(form, data.n_fake, data.dim, data.feature_count))
     beta = None if form.discriminator.norm_bound else data.beta
     if form.stage is Stage.CONE_PROGRAM:
         return _mean_model(form, data, beta, natural)
     M, m = to_numpy64(data.moments.second), to_numpy64(data.moments.first)
     strength = form.regularizer.strength
     if form.stage is Stage.COVARIANCE_PROGRAM:
-        check_memory("covariance", data.dim)
         skip = (m, data.rho) if form.discriminator.skip and not data.mean_is_zero else None
         return covariance_program(M, beta=beta, strength=strength, skip=skip, natural=natural)
-    check_memory("polynomial", data.dim)
     return polynomial_program(M, m, beta=beta, strength=strength, natural=natural, **_polynomial_data(form, data))
 
 
@@ -76,7 +76,7 @@ def relaxed_model(last: Form, data: GameData) -> ConicModel:
     """
     if last.stage is not Stage.MATCHED_SPECTRA:
         raise NotConicError(f"{last.wgan!r} needs no relaxation: to_cvxpy() gives its exact conic form.")
-    check_memory("covariance", data.dim)
+    check_memory("covariance", {"d": data.dim})
     beta = None if last.discriminator.norm_bound else data.beta
     strength = last.regularizer.strength / float(data.latent_spectrum.values[0])
     return covariance_program(to_numpy64(data.moments.second), beta=beta, strength=strength, natural=True)
@@ -115,10 +115,6 @@ def _run(model: ConicModel, limits: Limits) -> ConicResult:
 
 def _mean_model(form: Form, data: GameData, beta: float | None, natural: bool) -> ConicModel:
     """Linear discriminator: W against z̄, with what R_g needs of Z: its root for ‖ZW‖_F², itself for other norms."""
-    latent = 0 if data.is_free else int(data.latent_mean.shape[0])
-    explicit = data.is_free or (form.regularizer.of == "output" and not form.regularizer.is_quadratic)
-    kind: Kind = "mean" if form.regularizer.is_quadratic else "mean_norm"
-    check_memory(kind, data.dim, latent=latent, rows=data.n_fake if explicit else 0)
     m = to_numpy64(data.moments.first)
     z_bar = np.full(data.n_fake, data.fake_weight) if data.is_free else to_numpy64(data.latent_mean)
     root = features = None

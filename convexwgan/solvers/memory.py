@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from convexwgan.theory.forms import Form, Stage
 
 
-def predicted_memory(last: Form, n_fake: int, sizes: tuple[int, int, int]) -> int:
-    """Bytes that running ``last`` needs: a few float64 d × d matrices for closed forms, the solver's estimate for conic ones.
+def predicted_memory(last: Form, n_fake: int, dim: int, features: int) -> int:
+    """Bytes that running ``last`` needs: a few float64 matrices for closed forms, the solver's estimate for conic ones.
 
     Args:
         last: the last form of the route.
         n_fake: n_f.
-        sizes: (n_r, d_r, latent columns before lifting).
+        dim: d_r.
+        features: columns that the weights act on, after lifting; 0 for a free generator.
     """
-    _, d, latent = sizes
-    p = (latent + 1) * (latent + 2) // 2 if last.generator.kind == "polynomial" else latent
-    p = n_fake if last.is_free else p
     if last.method == "closed_form":
-        outputs = n_fake * d if last.is_free else p * d + 3 * n_fake * p
-        return 8 * (6 * d * d + outputs)
+        output = n_fake * dim if last.is_free else features * dim + 3 * n_fake * features
+        return 8 * (6 * dim * dim + output)
     from convexwgan.solvers.conic.memory import predict_bytes
 
-    if last.stage is Stage.CONE_PROGRAM:
-        quadratic = last.regularizer.is_quadratic
-        explicit = last.is_free or (last.regularizer.of == "output" and not quadratic)
-        latent_columns = 0 if last.is_free else p
-        return predict_bytes("mean" if quadratic else "mean_norm", d, latent=latent_columns, rows=n_fake if explicit else 0)
-    return predict_bytes("covariance" if last.stage is Stage.COVARIANCE_PROGRAM else "polynomial", d)
+    return predict_bytes(*conic_shapes(last, n_fake, dim, features))
+
+
+def conic_shapes(
+    last: Form, n_fake: int, dim: int, features: int
+) -> tuple[Literal["mean", "mean_norm", "covariance", "polynomial"], dict[str, int]]:
+    """The kind of conic program behind ``last`` and the sizes that its memory depends on."""
+    if last.stage is Stage.COVARIANCE_PROGRAM:
+        return "covariance", {"d": dim}
+    if last.stage is Stage.MOMENT_PROGRAM:
+        return "polynomial", {"d": dim}
+    shapes = {"d": dim} if last.is_free else {"d": dim, "p": features}
+    quadratic = last.regularizer.is_quadratic
+    if last.is_free or (last.regularizer.of == "output" and not quadratic):
+        shapes["n"] = n_fake  # the output itself is a variable
+    return "mean" if quadratic else "mean_norm", shapes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -82,8 +82,9 @@ def as_rng(rng: Rng) -> np.random.Generator:
     >>> as_rng(0).integers(10)
     8
     """
-    if isinstance(rng, np.random.Generator):
-        return rng
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and int(rng) >= 0:
-        return np.random.default_rng(int(rng))
+    given: Any = rng
+    if isinstance(given, np.random.Generator):
+        return given
+    if isinstance(given, (int, np.integer)) and not isinstance(given, bool) and int(given) >= 0:
+        return np.random.default_rng(int(given))
     raise InputError("rng", rng, "be a whole number >= 0 or a numpy.random.Generator", "give a seed, as rng=0")

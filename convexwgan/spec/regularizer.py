@@ -55,7 +55,8 @@ class Regularizer:
         self._check_custom(name)
 
     def _check_norm(self, name: str) -> None:
-        if isinstance(self.p, bool) or not isinstance(self.p, (int, float)) or math.isnan(self.p) or self.p < 1:
+        p: Any = self.p
+        if isinstance(p, bool) or not isinstance(p, (int, float)) or math.isnan(p) or p < 1:
             raise InputError(f"p of {name}", self.p, "be a number >= 1 or math.inf", "below 1 the p-norm is not convex")
         object.__setattr__(self, "p", float(self.p))
 

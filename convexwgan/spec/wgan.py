@@ -120,7 +120,7 @@ def _add_part(whole: WGAN, part: Any) -> WGAN:
                     "not be added",
                     f"a WGAN has one {name}; leave one out",
                 )
-            return replace(whole, **{slot: part})
+            return replace(whole, **{slot: part})  # type: ignore[arg-type]
     raise InputError(
         "summand",
         part,

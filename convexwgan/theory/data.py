@@ -130,6 +130,11 @@ class GameData:
             return latent_spectrum(self.features, self.fake_weight)
         return gram_latent_spectrum(self._population_moments[1])
 
+    @property
+    def feature_count(self) -> int:
+        """Columns that the weights act on: d_f, lifted for a polynomial generator; 0 for a free one."""
+        return 0 if self.is_free else int(self.latent_mean.shape[0])
+
     @cached_property
     def latent_mean(self) -> Array:
         """z̄ (p,)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from convexwgan.errors import InputError, NotCoveredError
@@ -103,7 +104,7 @@ def _cheapest(graph: nx.DiGraph[Form], root: Form, ends: Iterable[Form]) -> Rout
 
     lengths, paths = nx.single_source_dijkstra(graph, root, weight="cost")
     path = paths[min(ends, key=lambda form: (lengths[form], form.stage.name))]
-    steps = tuple(Step(here, graph.edges[here, there]["theorem"]) for here, there in zip(path, path[1:], strict=False))
+    steps = tuple(Step(here, graph.edges[here, there]["theorem"]) for here, there in pairwise(path))
     return Route(steps, path[-1])
 
 
@@ -166,7 +167,7 @@ def nearest_covered(root: Form, theorems: Sequence[Reduction] = THEOREMS) -> WGA
         if not (R.of == "weights" and not G.has_weights)
     ]
     for _, _, D, G, R in sorted(options, key=lambda option: option[:2]):
-        pair = WGAN(D, G, R if R != Regularizer.output(1.0) else None)
+        pair = WGAN(D, G, R if Regularizer.output(1.0) != R else None)
         if is_covered(pair, root.normalize, root.population, theorems):
             return pair
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form, Stage
@@ -72,4 +74,4 @@ def mean_tolerance(data: GameData) -> float:
     """Below this ‖m‖ is zero to rounding: eps · √(N_r ‖M‖₂), times a few."""
     from convexwgan.arrays import eps_of
 
-    return 4.0 * eps_of(data.X) * float(data.moments.mass * data.spectrum[0][0]) ** 0.5
+    return 4.0 * eps_of(data.X) * math.sqrt(data.moments.mass * float(data.spectrum[0][0]))

@@ -183,7 +183,10 @@ def _custom(regularizer: Regularizer, argument: Any) -> Any:
     cp = load_cvxpy()
 
     subject, letter = "f of Regularizer.custom", "G" if regularizer.of == "output" else "W"
-    remedy = f"f gets the CVXPY expression {letter} of shape {argument.shape}; build it from cvxpy atoms, as cp.norm1(cp.vec({letter}))"
+    remedy = (
+        f"f gets the CVXPY expression {letter} of shape {argument.shape}; "
+        f"build it from cvxpy atoms, as cp.norm1(cp.vec({letter}))"
+    )
     assert regularizer.function is not None, "Regularizer.custom checks that f is given"
     try:
         expression = regularizer.function(argument)
