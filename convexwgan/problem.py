@@ -174,7 +174,10 @@ class Problem:
         limits = Limits(solver, tol, max_iter, time_limit, verbose, options)
         limits.check(route.method)
         start = time.perf_counter()
-        candidate = run_form(route.last, self.data, limits)
+        try:
+            candidate = run_form(route.last, self.data, limits)
+        except KeyboardInterrupt:  # what was earned so far is returned, and says that it was stopped
+            candidate = Candidate(stopped="interrupt")
         ran = time.perf_counter()
         for step in reversed(route.steps):
             candidate = step.theorem.invert(step.form, candidate, self.data)

@@ -134,7 +134,7 @@ def _shifted_gain(
     energy = np.einsum("ij,ij->j", E, evidence.real.M @ E)
     price = ((evidence.beta or 0.0) + c * evidence.mass_gap * math.copysign(1.0, -a)) / abs(a) + energy
     best, best_terms = -math.inf, terms
-    for delta in float(np.abs(r).max(initial=0.0)) * np.logspace(-14, 0, 57):
+    for delta in abs(a) * np.logspace(-14, 0, 57):
         shift = np.maximum(r, 0.0) + delta
         penalty = float(np.sum(y2 / (shift - r)))
         value = gain - float(shift @ price) - penalty

@@ -221,7 +221,7 @@ class SampledLatents(_SpectralLatents):
     def _fresh_blocks(self) -> Iterator[Float64]:
         rows = max(1, BLOCK_NUMBERS // self.width)
         for start in range(0, self.n, rows):
-            block = to_numpy64(self.Z[start : start + rows, :])
+            block = to_numpy64(self.Z[start : min(start + rows, self.n), :])
             yield block if self.coefficients is None else to_numpy64(lift(block, self.coefficients))
 
     @cached_property

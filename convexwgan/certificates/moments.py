@@ -203,7 +203,7 @@ def real_moments(X: Array, normalize: Normalize) -> RealMoments:
     weight, m, M = 1.0 if normalize == "sum" else 1.0 / n, np.zeros(d), np.zeros((d, d))
     rows = max(1, BLOCK_NUMBERS // d)
     for start in range(0, n, rows):
-        block = to_numpy64(X[start : start + rows, :])
+        block = to_numpy64(X[start : min(start + rows, n), :])
         m += block.sum(axis=0)
         M += block.T @ block
     M *= weight

@@ -37,6 +37,8 @@ def repair(evidence: GameEvidence, claimed: Attained, dtype: np.dtype[np.floatin
     Returns:
         The repaired generator, or the claimed one where no step decreased its violation.
     """
+    if not math.isfinite(claimed.dist):
+        return claimed
     best = claimed
     dtype = np.dtype(np.float64) if dtype is None else dtype
     margin = _first_margin(evidence, float(np.finfo(dtype).eps))
@@ -133,6 +135,8 @@ def _polynomial_target(evidence: GameEvidence, current: Attained, radius: float)
     if rho == 0.0:
         return _Target(S, None)
     s = (1.0 - share) * current.s + share * real.m
+    if evidence.discriminator.activation[0] == 0.0:  # dist does not see S: the spectrum stays as it is
+        return _Target(current.S - np.outer(current.s, current.s) / rho, s)
     return _Target(S - np.outer(s, s) / rho, s)
 
 

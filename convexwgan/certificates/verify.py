@@ -173,6 +173,10 @@ def _dual_excess(evidence: GameEvidence, adversary: Adversary) -> tuple[float, s
         found["Σ|v_j| − 1"] = adversary.variation - 1.0
     if evidence.discriminator.kind == "quadratic":
         found |= _quadratic_excess(evidence, adversary)
+    elif evidence.discriminator.kind == "polynomial":
+        u, weighted = adversary.u, evidence.discriminator.activation[0] * adversary.v
+        largest = float(np.linalg.eigvalsh((u.T * weighted) @ u)[-1])
+        found["λ_max(R)/(β_g/2) − 1"] = largest / (0.5 * evidence.strength) - 1.0
     elif evidence.discriminator.kind == "linear":
         norm = float(np.linalg.norm(adversary.combined()))
         found["Σ|v_j|/‖y‖ − 1"] = adversary.variation / norm - 1.0 if norm > 0 else adversary.variation

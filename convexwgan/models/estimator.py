@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from convexwgan import storage
 from convexwgan.arrays import Float64
 from convexwgan.certificates.certificate import Status
-from convexwgan.errors import FileFormatError, InputError
+from convexwgan.errors import ConvexWGANError, FileFormatError, InputError, SolveError
 from convexwgan.fitted import FittedGenerator
 from convexwgan.geometry.distances import polynomial_distance
 from convexwgan.geometry.moments import moments_of
@@ -117,6 +117,7 @@ class ConvexWGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
 
         Raises:
             InputError: a parameter is out of range, or no generator satisfies the discriminator; with the remedy.
+            SolveError: the method returned no generator.
             NotCoveredError: no theorem covers the pair.
             ValueError: scikit-learn's own, for X that is not a finite numeric table of this shape.
 
@@ -190,24 +191,24 @@ class ConvexWGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
         # The digest in place of the problem: a pickled model carries no training data.
         return replace(solution, fingerprint_source=partial(str, solution.fingerprint))
 
-    def _no_generator(self, solution: Solution, problem: Problem) -> InputError:
+    def _no_generator(self, solution: Solution, problem: Problem) -> ConvexWGANError:
         """Why there is no generator, and the parameter to change."""
         proof = solution.certificate.infeasibility
-        discriminator, generator = problem.wgan.players
-        why = f"{solution.status.name}: " + (proof.text if proof else str(solution.certificate))
-        kind = proof.kind if proof else ""
-        if kind == "zero_mean" or (kind == "ray" and not self.center):
-            return InputError("center", self.center, f"let the generator reach the data ({why})", "set center=True")
-        if kind == "weyl" and generator.needs_noise:
-            sampled = " and n_fake" if self.noise == "sampled" else ""
-            remedy = f"raise latent_dim{sampled}, or keep fewer components (components=k or a larger beta=)"
-            must = f"carry all components that stay ({why})"
-            return InputError("latent_dim", self.latent_dim, must, remedy)
-        if kind == "weyl":
-            remedy = "raise n_fake, or keep fewer components (components=k or a larger beta=)"
-            return InputError("n_fake", problem.n_fake, f"carry all components that stay ({why})", remedy)
-        must = f"have a generator that satisfies {discriminator!r} ({why})"
-        return InputError("wgan", problem.wgan, must, "raise beta=")
+        if proof is None:
+            remedy = "no generator was found, nor a proof that there is none; try another method= or solver="
+            return SolveError(f"{remedy}: {solution}")
+        why = f"({solution.status.name}: {proof.text})"
+        fewer = "or keep fewer components (components=k or a larger beta=)"
+        if not self.center and proof.kind in ("zero_mean", "ray"):
+            must = f"be True for a generator that reaches the mean of the data {why}"
+            return InputError("center", self.center, must, "set center=True")
+        if proof.kind == "weyl" and problem.wgan.players[1].needs_noise:
+            must, too = f"carry all components that stay {why}", " and n_fake" if self.noise == "sampled" else ""
+            return InputError("latent_dim", self.latent_dim, must, f"raise latent_dim{too}, {fewer}")
+        if proof.kind == "weyl":
+            must = f"carry all components that stay {why}"
+            return InputError("n_fake", problem.n_fake, must, f"raise n_fake, {fewer}")
+        return InputError("wgan", problem.wgan, f"leave some generator within β_d {why}", "raise beta=")
 
     # ---- the fitted model ------------------------------------------------------------------------------------
 

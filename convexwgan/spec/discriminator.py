@@ -87,7 +87,7 @@ class Discriminator:
                 "use Discriminator.polynomial(a, b, c, beta=…)",
             )
         if self.coefficients is not None:
-            object.__setattr__(self, "coefficients", validation.coefficients(name, *self.coefficients))
+            object.__setattr__(self, "coefficients", validation.coefficients(name, self.coefficients))
 
     @classmethod
     def linear(cls, *, beta: float | None = None, norm_bound: bool = False) -> Discriminator:
@@ -133,7 +133,7 @@ class Discriminator:
         return compose(self, other)
 
     def __repr__(self) -> str:
-        parts = [f"{value:g}" for value in self.coefficients or ()]
+        parts = [repr(value) for value in self.coefficients or ()]
         if self.beta is not None:
             parts.append(f"beta={self.beta!r}")
         if self.components is not None:

@@ -23,7 +23,7 @@ class Generator:
     """A generator; use the constructors ``free``, ``linear``, ``polynomial``, ``relu``, ``distribution``.
 
     >>> Generator.polynomial(1, 0.5, 0)
-    Generator.polynomial(1, 0.5, 0)
+    Generator.polynomial(1.0, 0.5, 0.0)
     """
 
     kind: GeneratorKind
@@ -49,7 +49,7 @@ class Generator:
                 "use Generator.polynomial(a, b, c)",
             )
         if self.coefficients is not None:
-            object.__setattr__(self, "coefficients", validation.coefficients(name, *self.coefficients))
+            object.__setattr__(self, "coefficients", validation.coefficients(name, self.coefficients))
         validation.flag(f"bias of {name}", self.bias, "True adds a constant column to Z")
         if self.width is not None:
             object.__setattr__(
@@ -57,6 +57,7 @@ class Generator:
                 "width",
                 validation.count(f"width of {name}", self.width, "it is the number of hidden neurons m_g"),
             )
+        object.__setattr__(self, "factor", _checked_factor(self.factor))
         if self.kind != "relu" and (self.width is not None or self.bias or self.factor != "latent"):
             raise InputError(
                 f"width, bias or factor of {name}",
@@ -64,7 +65,6 @@ class Generator:
                 "not be given",
                 "they belong to Generator.relu",
             )
-        object.__setattr__(self, "factor", _checked_factor(self.factor))
 
     @classmethod
     def free(cls) -> Generator:
@@ -113,7 +113,7 @@ class Generator:
         return compose(self, other)
 
     def __repr__(self) -> str:
-        parts = [f"{value:g}" for value in self.coefficients or ()]
+        parts = [repr(value) for value in self.coefficients or ()]
         if self.width is not None:
             parts.append(f"width={self.width}")
         if self.bias:
@@ -152,7 +152,10 @@ def _checked_factor(factor: Any) -> Factor:
             raise InputError("factor of Generator.relu", factor, 'be "latent", "optimised" or an array', remedy)
         return factor
     try:
-        array = np.asarray(factor, dtype=np.float64)
+        array = np.asarray(factor)
+        if array.dtype.kind == "c":
+            raise TypeError("it is complex")
+        array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InputError("factor of Generator.relu", factor, 'be "latent", "optimised" or an array', remedy) from error
     if array.ndim != 2 or array.size == 0 or not np.all(np.isfinite(array)):

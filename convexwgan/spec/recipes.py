@@ -127,9 +127,7 @@ def digits(centred: bool = False) -> Samples:
     table = load_digits()
     samples = Samples(table.data / 16.0, (8, 8), tuple(map(str, table.feature_names)))
     return (
-        samples.centred()
-        if validation.flag("centred of digits", centred, "True subtracts the mean image")
-        else samples
+        samples.centred() if validation.flag("centred of digits", centred, "True subtracts the mean image") else samples
     )
 
 
@@ -144,9 +142,7 @@ def faces(centred: bool = False) -> Samples:
     X = np.asarray(lfw_subset()[:100], dtype=np.float64).reshape(100, 625)
     samples = Samples(X, (25, 25))
     return (
-        samples.centred()
-        if validation.flag("centred of faces", centred, "True subtracts the mean image")
-        else samples
+        samples.centred() if validation.flag("centred of faces", centred, "True subtracts the mean image") else samples
     )
 
 
@@ -173,25 +169,17 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.name not in RECIPES:
-            raise InputError(
-                "recipe", self.name, f"be one of {', '.join(RECIPES)}", 'or read a file: file = "x.npy"'
-            )
+            raise InputError("recipe", self.name, f"be one of {', '.join(RECIPES)}", 'or read a file: file = "x.npy"')
         given, (allowed, required) = dict(self.parameters), recipe_parameters(self.name)
         for key in given:
             if key not in allowed:
-                raise InputError(
-                    f"{key} of {self.name}", given[key], "not be given", f"it takes {', '.join(allowed)}"
-                )
+                raise InputError(f"{key} of {self.name}", given[key], "not be given", f"it takes {', '.join(allowed)}")
         missing = [key for key in required if key not in given]
         if missing:
-            raise InputError(
-                f"{missing[0]} of {self.name}", None, "be given", f"it takes {', '.join(allowed)}"
-            )
+            raise InputError(f"{missing[0]} of {self.name}", None, "be given", f"it takes {', '.join(allowed)}")
 
     @classmethod
-    def of(
-        cls, name: str, *, rows: int | None = None, columns: int | None = None, **parameters: Any
-    ) -> Recipe:
+    def of(cls, name: str, *, rows: int | None = None, columns: int | None = None, **parameters: Any) -> Recipe:
         """The recipe ``name`` with its parameters by keyword."""
         return cls(name, tuple((key, _frozen(value)) for key, value in parameters.items()), rows, columns)
 
@@ -211,17 +199,11 @@ class DataFile:
 
     def __post_init__(self) -> None:
         if self.path.suffix.lower() not in _READERS:
-            raise FileFormatError(
-                f"data file {self.path} must end in {', '.join(_READERS)}: convert it first"
-            )
+            raise FileFormatError(f"data file {self.path} must end in {', '.join(_READERS)}: convert it first")
         if not self.path.is_file():
-            raise FileFormatError(
-                f"data file {self.path}: there is no such file; paths start at the problem file"
-            )
+            raise FileFormatError(f"data file {self.path}: there is no such file; paths start at the problem file")
         if self.key is not None and self.path.suffix.lower() != ".npz":
-            raise FileFormatError(
-                f"key = {self.key!r} must not be given: {self.path} is no .npz with named arrays"
-            )
+            raise FileFormatError(f"key = {self.key!r} must not be given: {self.path} is no .npz with named arrays")
 
     def samples(self) -> Samples:
         """The data of the file, validated.
@@ -307,9 +289,7 @@ def _row(subject: str, value: Any, d: int) -> Float64:
     entries = value if isinstance(value, (list, tuple, np.ndarray)) else [value] * d
     if len(entries) != d:
         raise InputError(subject, value, f"be a number or {d} numbers", "one for each column")
-    return np.array(
-        [validation.real(subject, entry, "be finite", "one for each column") for entry in entries]
-    )
+    return np.array([validation.real(subject, entry, "be finite", "one for each column") for entry in entries])
 
 
 def _spectrum(spectrum: Sequence[float]) -> Float64:

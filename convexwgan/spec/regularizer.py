@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,7 +26,7 @@ class Regularizer:
     the matrix as it is under both conventions.
 
     >>> Regularizer.output(2.0)
-    Regularizer.output(2)
+    Regularizer.output(2.0)
     """
 
     kind: RegularizerKind
@@ -51,19 +52,33 @@ class Regularizer:
             raise InputError(
                 f"of= of {name}", self.of, 'be "output" or "weights"', "say what the regulariser acts on: G or W"
             )
+        if self.is_quadratic and self.of != self.kind:
+            raise InputError(f"of= of {name}", self.of, f'be "{self.kind}"', "the name says what it acts on")
         self._check_norm(name)
         self._check_custom(name)
 
     def _check_norm(self, name: str) -> None:
-        p: Any = self.p
-        if isinstance(p, bool) or not isinstance(p, (int, float)) or math.isnan(p) or p < 1:
-            raise InputError(f"p of {name}", self.p, "be a number >= 1 or math.inf", "below 1 the p-norm is not convex")
-        object.__setattr__(self, "p", float(self.p))
+        remedy, must = "below 1 the p-norm is not convex", "be a number >= 1 or math.inf"
+        given: Any = self.p
+        is_infinite = isinstance(given, numbers.Real) and given == math.inf
+        p = math.inf if is_infinite else validation.real(f"p of {name}", given, must, remedy)
+        if p < 1:
+            raise InputError(f"p of {name}", given, must, remedy)
+        if self.kind != "norm" and p != 2:
+            raise InputError(f"p of {name}", given, "not be given", "it belongs to Regularizer.norm")
+        object.__setattr__(self, "p", p)
 
     def _check_custom(self, name: str) -> None:
         if (self.function is not None) != (self.kind == "custom"):
             raise InputError(
                 f"f of {name}", self.function, "be given for custom only", "use Regularizer.custom(f, of=…)"
+            )
+        if self.kind != "custom" and (self.value is not None or self.conjugate is not None):
+            raise InputError(
+                f"value or conjugate of {name}",
+                (self.value, self.conjugate),
+                "not be given",
+                "they belong to Regularizer.custom",
             )
         for role, function in (("f", self.function), ("value", self.value), ("conjugate", self.conjugate)):
             if function is not None and not callable(function):
@@ -129,9 +144,9 @@ class Regularizer:
 
     def __repr__(self) -> str:
         if self.is_quadratic:
-            return f"Regularizer.{self.kind}({self.strength:g})"
+            return f"Regularizer.{self.kind}({self.strength!r})"
         if self.kind == "norm":
-            return f"Regularizer.norm({self.p:g}, {self.strength:g}, of={self.of!r})"
+            return f"Regularizer.norm({self.p!r}, {self.strength!r}, of={self.of!r})"
         return f"Regularizer.custom({getattr(self.function, '__name__', repr(self.function))}, of={self.of!r})"
 
     def __str__(self) -> str:

@@ -19,9 +19,15 @@ def positive(subject: str, value: Any, remedy: str) -> float:
 
 def real(subject: str, value: Any, must: str, remedy: str) -> float:
     """``value`` as a finite float; booleans and texts are refused."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(float(value)):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InputError(subject, value, must, remedy)
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond every float
+        number = math.inf
+    if not math.isfinite(number):
+        raise InputError(subject, value, must, remedy)
+    return number
 
 
 def count(subject: str, value: Any, remedy: str, *, least: int = 1) -> int:
@@ -38,9 +44,12 @@ def flag(subject: str, value: Any, remedy: str) -> bool:
     return value
 
 
-def coefficients(subject: str, a: Any, b: Any, c: Any) -> tuple[float, float, float]:
+def coefficients(subject: str, given: Any) -> tuple[float, float, float]:
     """(a, b, c) of the activation σ(t) = at² + bt + c, not all of a and b zero."""
     remedy = "they are the coefficients of the activation σ(t) = at² + bt + c"
+    if not isinstance(given, (tuple, list)) or len(given) != 3:
+        raise InputError(f"coefficients of {subject}", given, "be three numbers (a, b, c)", remedy)
+    a, b, c = given
     triple = (
         real(f"a of {subject}", a, "be a finite number", remedy),
         real(f"b of {subject}", b, "be a finite number", remedy),

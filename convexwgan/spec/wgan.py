@@ -13,7 +13,7 @@ from convexwgan.spec.regularizer import Regularizer
 Part = Discriminator | Generator | Regularizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WGAN:
     """A composed WGAN; missing parts are None until they are added, the regulariser defaults to ``output(1.0)``.
 
@@ -48,6 +48,17 @@ class WGAN:
                 "wgan", self, f"have a {missing}", f"add one with +, as … + {missing.capitalize()}.linear(…)"
             )
         return self.discriminator, self.generator
+
+    def __eq__(self, other: object) -> bool:
+        # The default left out and the default written are the same game.
+        return isinstance(other, WGAN) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[Discriminator | None, Generator | None, Regularizer]:
+        return self.discriminator, self.generator, self.regularizer
 
     def __add__(self, other: Any) -> WGAN:
         return compose(self, other)
@@ -120,7 +131,8 @@ def _add_part(whole: WGAN, part: Any) -> WGAN:
                     "not be added",
                     f"a WGAN has one {name}; leave one out",
                 )
-            return replace(whole, **{slot: part})  # type: ignore[arg-type]
+            change: dict[str, Any] = {slot: part}
+            return replace(whole, **change)
     raise InputError(
         "summand",
         part,

@@ -58,8 +58,9 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
 
         L(D, G) = 1ᵀD(X) − 1ᵀD(G) + R_g(G) − β_d Σ|v_j|        (norm bound: Σ|v_j| ≤ 1 and no last term)
 
-    Both ends are challenged by seeded random rivals, and the generator by the neuron that attains dist_D. Where no optimal discriminator is claimed (duality gap,
-    infeasible) only bound ≤ value and the value itself are checked.
+    Both ends are challenged by seeded random rivals, and the generator by the neuron that attains dist_D. Where
+    no optimal discriminator is claimed (duality gap, infeasible) only bound ≤ value and the generator's side are
+    checked.
 
     Args:
         problem: what was solved. solution: its solution.

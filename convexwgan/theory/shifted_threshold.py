@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from convexwgan.arrays import eps_of, namespace
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form, Stage
@@ -71,7 +72,6 @@ class ShiftedThreshold(Reduction):
 
 
 def mean_tolerance(data: GameData) -> float:
-    """Below this ‖m‖ is zero to rounding: eps · √(N_r ‖M‖₂), times a few."""
-    from convexwgan.arrays import eps_of
-
-    return 4.0 * eps_of(data.X) * math.sqrt(data.moments.mass * float(data.spectrum[0][0]))
+    """Below this ‖m‖ is zero to rounding: 8·eps·√(n_r tr M), the error of a sum of centred samples."""
+    trace = float(namespace(data.spectrum[0]).sum(data.spectrum[0]))
+    return 8.0 * eps_of(data.X) * math.sqrt(data.n_real * trace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import save_file
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -21,7 +23,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from convexwgan.arrays import Float64
 from convexwgan.certificates.certificate import Status
 from convexwgan.certificates.verify import verify
-from convexwgan.errors import FileFormatError, InputError, NotCoveredError
+from convexwgan.errors import FileFormatError, InputError, NotCoveredError, SolveError
 from convexwgan.models.estimator import ConvexWGAN
 from convexwgan.problem import Problem
 from convexwgan.solution import Solution
@@ -38,13 +40,13 @@ def table(n: int = 300, seed: int = 0) -> Float64:
     """Correlated Gaussian data far from the origin, (n, 5)."""
     rng = np.random.default_rng(seed)
     mixing = np.linalg.qr(rng.normal(size=(5, 5)))[0]
-    return (rng.normal(size=(n, 5)) * SPREAD) @ mixing + np.array([7.0, -3.0, 0.0, 40.0, 1.0])
+    X: Float64 = (rng.normal(size=(n, 5)) * SPREAD) @ mixing + np.array([7.0, -3.0, 0.0, 40.0, 1.0])
+    return X
 
 
 def covariance(X: Any) -> Float64:
     """M of the centred data, as a mean."""
-    M: Float64 = np.cov(np.asarray(X, dtype=np.float64), rowvar=False, bias=True)
-    return M
+    return np.asarray(np.cov(np.asarray(X, dtype=np.float64), rowvar=False, bias=True))
 
 
 # ---------------------------------------------------------------------------------------------- scikit-learn
@@ -137,6 +139,7 @@ def test_without_centring_the_mean_stays_in_the_game() -> None:
         Discriminator.quadratic(components=2) + Generator.free(),
         Discriminator.quadratic(beta=0.5) + Generator.polynomial(1, 1, 0),
         Discriminator.linear(beta=0.5) + Generator.linear(),
+        Discriminator.polynomial(1, 2, 3, beta=0.5) + Generator.linear(),
     ],
     ids=repr,
 )
@@ -282,7 +285,7 @@ def test_mean_that_the_noise_cannot_reach_names_center() -> None:
         ({"noise": "uniform"}, "noise = 'uniform' must be"),
         ({"n_fake": 5}, "n_fake = 5 must not be given for population noise"),
         ({"n_fake": 0, "noise": "sampled"}, "n_fake = 0 must be a whole number >= 1"),
-        ({"normalize": "sum"}, 'normalize = \'sum\' must be "mean" for population noise'),
+        ({"normalize": "sum"}, "normalize = 'sum' must be .* for population noise"),
         ({"center": "yes"}, "center = 'yes' must be True or False"),
         ({"random_state": "seed", "noise": "sampled"}, "random_state = 'seed' must be a whole number >= 0"),
         ({"tol": -1.0}, "tol = -1.0 must be > 0"),
@@ -308,6 +311,17 @@ def test_one_sample_has_nothing_left_once_centred_but_is_data_otherwise() -> Non
 def test_constant_data_generate_their_constant() -> None:
     model = ConvexWGAN(QUADRATIC, latent_dim=2, random_state=0).fit(np.full((6, 3), 2.5))
     assert model.sample(4) == pytest.approx(np.full((4, 3), 2.5))
+
+
+def test_method_that_returns_nothing_is_a_solve_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    solve = Problem.solve
+
+    def nothing(problem: Problem, *args: Any, **options: Any) -> Solution:
+        return replace(solve(problem, *args, **options), status=Status.FAILED, generator=None)
+
+    monkeypatch.setattr(Problem, "solve", nothing)
+    with pytest.raises(SolveError, match="no generator was found"):
+        ConvexWGAN().fit(table())
 
 
 @pytest.mark.parametrize("status", ["BRACKETED", "UNVERIFIED"])
@@ -363,6 +377,31 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         ConvexWGAN.load(tmp_path / "missing.safetensors")
     with pytest.raises(InputError, match="must be a file in an existing folder"):
         model.save(tmp_path / "nowhere" / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"estimator": "text"},
+        {"estimator": {"parameters": {}}},
+        {"estimator": {"parameters": {"layers": 3}, "default_wgan": True, "feature_names": None}},
+    ],
+)
+def test_damaged_header_is_a_format_error(damage: dict[str, Any], tmp_path: Path) -> None:
+    path = ConvexWGAN().fit(table()).save(tmp_path / "model.safetensors")
+    with safe_open(path, framework="numpy") as file:
+        header = json.loads(file.metadata()["convexwgan"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, metadata={"convexwgan": json.dumps({**header, **damage})})
+    with pytest.raises(FileFormatError, match="damaged"):
+        ConvexWGAN.load(path)
+
+
+def test_mean_of_another_size_is_a_format_error(tmp_path: Path) -> None:
+    model = ConvexWGAN().fit(table())
+    model.mean_ = np.zeros(3)
+    with pytest.raises(FileFormatError, match="its mean does not fit its weights"):
+        ConvexWGAN.load(model.save(tmp_path / "model.safetensors"))
 
 
 def test_unfitted_model_cannot_be_saved(tmp_path: Path) -> None:

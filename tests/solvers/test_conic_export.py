@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,7 +53,9 @@ def read_cbf(path: Path) -> float:
     import cvxpy as cp
 
     lines = [line for line in path.read_text(encoding="ascii").splitlines() if line]
-    heads = [i for i, line in enumerate(lines) if line[0].isalpha() and line.isupper() and " " not in line and line != "MIN"]
+    heads = [
+        i for i, line in enumerate(lines) if line[0].isalpha() and line.isupper() and " " not in line and line != "MIN"
+    ]
     sections = {lines[i]: [line.split() for line in lines[i + 1 : j]] for i, j in pairwise([*heads, len(lines)])}
     x = cp.Variable(int(sections["VAR"][0][0]))
     objective = sum(float(v) * x[int(j)] for j, v in sections.get("OBJACOORD", [])[1:])
@@ -161,10 +164,7 @@ def test_power_cones_are_refused(tmp_path):
 
 
 def test_failed_export_leaves_the_old_file_as_it_was(tmp_path, monkeypatch):
-    from convexwgan.solvers.conic import export as _  # noqa: F401
-    from importlib import import_module
-
-    module = import_module("convexwgan.solvers.conic.export")
+    module = import_module("convexwgan.solvers.conic.export")  # the package's name "export" is the function
     path = tmp_path / "p.cbf"
     path.write_text("old", encoding="ascii")
 

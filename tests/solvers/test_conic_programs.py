@@ -176,7 +176,9 @@ def test_mean_program_shrinks_the_mean(name, scale):
     s, y = m * (2 / 3), result.multipliers["y"]
     assert result.objective == pytest.approx(BETA_G / 2 * (s @ s) / rho, rel=RELATIVE)
     np.testing.assert_allclose(result.values["G" if name == "free" else "W"].T @ z_bar, s, atol=1e-6 * np.abs(m).max())
-    assert y @ m - beta * np.linalg.norm(y) - rho * (y @ y) / (2 * BETA_G) == pytest.approx(result.objective, rel=RELATIVE)
+    assert y @ m - beta * np.linalg.norm(y) - rho * (y @ y) / (2 * BETA_G) == pytest.approx(
+        result.objective, rel=RELATIVE
+    )
 
 
 @pytest.mark.parametrize("strength", [0.05, 5.0])
@@ -204,7 +206,7 @@ def test_means_weigh_the_free_output_by_one_over_n_fake():
 
 
 @pytest.mark.parametrize("of", ["output", "weights", "free"])
-@pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0, math.inf])
+@pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 2.3456, 3.0, math.pi, math.inf])
 def test_norm_multipliers_are_dual_feasible_and_attain_the_value(p, of):
     m, _ = sample_moments(12)
     Z, z_bar, _ = latent()
@@ -212,9 +214,7 @@ def test_norm_multipliers_are_dual_feasible_and_attain_the_value(p, of):
     beta = np.linalg.norm(m) / 3
     regularizer = Regularizer.norm(p, BETA_G, of="weights" if of == "weights" else "output")
     features = Z if of == "output" else None
-    result = solved(
-        mean_program(m, z_bar, beta=beta, regularizer=regularizer, features=features, mass=8.0, weight=1.0)
-    )
+    result = solved(mean_program(m, z_bar, beta=beta, regularizer=regularizer, features=features, mass=8.0, weight=1.0))
     y = result.multipliers["y"]
     H = result.multipliers["H"] if of == "output" else np.outer(z_bar, y)
     conjugate = math.inf if p == 1 else 1.0 if p == math.inf else p / (p - 1)
@@ -222,7 +222,9 @@ def test_norm_multipliers_are_dual_feasible_and_attain_the_value(p, of):
     assert y @ m - beta * np.linalg.norm(y) == pytest.approx(result.objective, rel=RELATIVE)
     if of == "output":
         np.testing.assert_allclose(Z.T @ H, np.outer(z_bar, y), atol=1e-8 * np.abs(y).max())
-        np.testing.assert_allclose(result.values["G"], Z @ result.values["W"], atol=1e-6 * np.abs(result.values["G"]).max())
+        np.testing.assert_allclose(
+            result.values["G"], Z @ result.values["W"], atol=1e-6 * np.abs(result.values["G"]).max()
+        )
 
 
 # ------------------------------------------------------------------------------- custom functions
@@ -243,9 +245,7 @@ def test_custom_squared_norm_equals_weights_regularizer():
     m, _ = sample_moments(13)
     _, z_bar, _ = latent()
     result = solved(custom(lambda W: cp.sum_squares(W) * (BETA_G / 2)))
-    assert result.objective == pytest.approx(
-        BETA_G / 2 * (np.linalg.norm(m) - 1) ** 2 / (z_bar @ z_bar), rel=RELATIVE
-    )
+    assert result.objective == pytest.approx(BETA_G / 2 * (np.linalg.norm(m) - 1) ** 2 / (z_bar @ z_bar), rel=RELATIVE)
 
 
 def test_custom_function_of_the_output_gets_the_output_and_its_multiplier():
@@ -269,7 +269,7 @@ def test_custom_function_of_the_output_gets_the_output_and_its_multiplier():
 @pytest.mark.parametrize(
     ("f", "words"),
     [
-        (lambda W: -W[0, 0] ** 2, "be convex"),
+        (lambda W: -(W[0, 0] ** 2), "be convex"),
         (lambda W: W**2, "return a real scalar"),
         (lambda W: "no", "return a CVXPY expression"),
         (lambda W: np.linalg.norm(W), "map a CVXPY expression to one"),
@@ -295,6 +295,14 @@ def test_custom_constant_function_is_a_feasibility_problem():
     assert solved(custom(lambda W: 0.0)).objective == 0.0
 
 
+def test_warnings_of_cvxpy_go_to_the_log(caplog):
+    import cvxpy as cp
+
+    result = solved(custom(lambda W: cp.pnorm(cp.vec(W, order="F"), 2.3456)))
+    assert result.objective > 0
+    assert all(record.name == "convexwgan" for record in caplog.records)
+
+
 def test_programs_name_their_variables():
     m, M = sample_moments(14)
     Z, z_bar, _ = latent()
@@ -312,7 +320,9 @@ def test_natural_units_give_the_same_value_as_scaled_ones():
     for scaled, natural in [
         [covariance_program(M, beta=3.0, strength=0.5, natural=flag) for flag in (False, True)],
         [
-            mean_program(m, np.ones(4), beta=1.0, regularizer=Regularizer.output(2.0), mass=4.0, weight=1.0, natural=flag)
+            mean_program(
+                m, np.ones(4), beta=1.0, regularizer=Regularizer.output(2.0), mass=4.0, weight=1.0, natural=flag
+            )
             for flag in (False, True)
         ],
     ]:

@@ -13,15 +13,13 @@ from convexwgan.solvers.conic import availability as availability_module
 from convexwgan.solvers.conic.model import ConicModel
 from convexwgan.spec.regularizer import Regularizer
 
-VALUE = 2.5  # (β_g/2) Σ(σ − β)₊ for the model below
-
 
 def model() -> ConicModel:
     return covariance_program(np.diag([4.0, 3.0, 1.0]), beta=1.5, strength=1.25)
 
 
 def expected() -> float:
-    return 1.25 / 2 * (2.5 + 1.5)
+    return 1.25 / 2 * (2.5 + 1.5)  # (β_g/2) Σ(σ − β)₊
 
 
 @pytest.mark.parametrize("name", [None, "CLARABEL", "clarabel", "Clarabel"])

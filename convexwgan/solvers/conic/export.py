@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 from convexwgan.arrays import Float64
 from convexwgan.errors import InputError
+from convexwgan.solvers.conic.model import warnings_logged
 
 _SUFFIXES = {".cbf": "CBF", ".dat-s": "SDPA"}
 
@@ -62,7 +63,8 @@ def export(problem: Any, path: str | os.PathLike[str]) -> Path:
 
 
 def _standard_form(problem: Any) -> _StandardForm:
-    data, _, inverse = problem.get_problem_data(solver="SCS", solver_opts={"use_quad_obj": False})
+    with warnings_logged():
+        data, _, inverse = problem.get_problem_data(solver="SCS", solver_opts={"use_quad_obj": False})
     dims = data["dims"]
     if dims.p3d or dims.pnd:
         raise InputError("program to export", "power cones", "have none", "a p-norm needs p = 1, 2 or infinity")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,15 @@ import numpy as np
 
 from convexwgan.arrays import Float64
 from convexwgan.errors import InputError
-from convexwgan.solvers.conic.model import ConicModel, Values, dual, load_cvxpy, positive_or_one, primal
+from convexwgan.solvers.conic.model import (
+    ConicModel,
+    Values,
+    dual,
+    load_cvxpy,
+    positive_or_one,
+    primal,
+    warnings_logged,
+)
 from convexwgan.spec.regularizer import Regularizer
 
 
@@ -26,9 +35,10 @@ class _Units:
 
 @dataclass(frozen=True)
 class _Cost:
-    """R_g in scaled units, the output it needed and the equality G = ZW that defines it."""
+    """R_g in scaled units, the cones it needs, and the equality G = ZW where it is a function of G."""
 
     expression: Any
+    cones: tuple[Any, ...] = ()
     equality: Any = None
     output: Any = None
 
@@ -95,7 +105,7 @@ def mean_program(
     distance = units.u / units.q * cp.norm(e, 2) if beta is None else 0.0
     equalities = [cost.equality] if cost.equality is not None else []
     objective = cp.Minimize(units.r / units.q * cost.expression + distance)
-    problem = cp.Problem(objective, [residual, *within, *equalities])
+    problem = cp.Problem(objective, [residual, *within, *equalities, *cost.cones])
 
     def unpack() -> Values:
         values = {W.name(): primal(W, units.omega)}
@@ -166,16 +176,27 @@ def _cost(
     if regularizer.of == "output" and features is not None:
         G = cp.Variable((len(features), W.shape[1]), name="G")
         equality = (units.omega / units.gamma) * (features @ W) - G == 0
-        return _Cost(_function(regularizer, G, units.gamma / units.r), equality, G)
-    return _Cost(_function(regularizer, W, units.omega / units.r))
+        return _Cost(*_function(regularizer, G, units.gamma / units.r), equality, G)
+    return _Cost(*_function(regularizer, W, units.omega / units.r))
 
 
-def _function(regularizer: Regularizer, argument: Any, scale: float) -> Any:
+def _function(regularizer: Regularizer, argument: Any, scale: float) -> tuple[Any, tuple[Any, ...]]:
+    """R_g of a variable and the cones that it needs."""
+    if regularizer.kind == "custom":
+        return _custom(regularizer, argument), ()
+    norm, cones = _norm(argument, regularizer.p)
+    return regularizer.strength * scale * norm, cones
+
+
+def _norm(argument: Any, p: float) -> tuple[Any, tuple[Any, ...]]:
+    """(Σ|x_i|^p)^{1/p}; power cones |x_i| ≤ r_i^{1/p} t^{1−1/p}, Σr = t where CVXPY would round p."""
     cp = load_cvxpy()
 
-    if regularizer.kind == "custom":
-        return _custom(regularizer, argument)
-    return regularizer.strength * scale * cp.pnorm(cp.vec(argument, order="F"), regularizer.p)
+    x = cp.vec(argument, order="F")
+    if math.isinf(p) or p in (1, 1.5, 2, 3, 4):  # few second-order cones, and exact
+        return cp.pnorm(x, p), ()
+    t, r = cp.Variable(name="t"), cp.Variable(x.size, name="r")
+    return t, (cp.PowCone3D(r, t * np.ones(x.size), x, np.full(x.size, 1 / p)), cp.sum(r) == t)
 
 
 def _custom(regularizer: Regularizer, argument: Any) -> Any:
@@ -189,7 +210,8 @@ def _custom(regularizer: Regularizer, argument: Any) -> Any:
     )
     assert regularizer.function is not None, "Regularizer.custom checks that f is given"
     try:
-        expression = regularizer.function(argument)
+        with warnings_logged():
+            expression = regularizer.function(argument)
     except (cp.error.DCPError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise InputError(
             subject, regularizer.function, "map a CVXPY expression to one", f"it raised {error}; {remedy}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import logging
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +14,7 @@ import numpy as np
 from convexwgan.arrays import Float64
 
 Values = dict[str, Float64]
+_logger = logging.getLogger("convexwgan")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,16 @@ def load_cvxpy() -> Any:
     import cvxpy
 
     return cvxpy
+
+
+@contextlib.contextmanager
+def warnings_logged() -> Iterator[None]:
+    """CVXPY warns through Python's warnings (deprecated operators, approximated norms); here they go to the log."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for entry in caught:
+        _logger.warning("CVXPY: %s", " ".join(str(entry.message).split()))
 
 
 def primal(variable: Any, unit: float = 1.0) -> Float64:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -15,7 +14,7 @@ import numpy as np
 
 from convexwgan.errors import InputError
 from convexwgan.solvers.conic.availability import canonical_name, require_solver
-from convexwgan.solvers.conic.model import ConicModel, Values, load_cvxpy
+from convexwgan.solvers.conic.model import ConicModel, Values, load_cvxpy, warnings_logged
 from convexwgan.solvers.conic.options import solver_options
 
 
@@ -105,7 +104,9 @@ def _standard_form(model: ConicModel, solver: str, settings: Mapping[str, Any]) 
     cp = load_cvxpy()
 
     try:
-        return model.problem.get_problem_data(solver=solver, solver_opts=dict(settings))  # type: ignore[no-any-return]
+        with warnings_logged():
+            data, chain, inverse = model.problem.get_problem_data(solver=solver, solver_opts=dict(settings))
+            return data, chain, inverse
     except cp.error.SolverError as error:
         remedy = f"take CLARABEL, which has every cone that the programs use ({error})"
         raise InputError("solver", solver, f"have the cones of the {model.name} program", remedy) from error
@@ -117,8 +118,7 @@ def _outcome(
     model: ConicModel, name: str, chain: Any, data: Any, verbose: bool, settings: Mapping[str, Any]
 ) -> _Outcome:
     try:
-        with warnings.catch_warnings():  # CVXPY warns of limits and low accuracy; the status says it
-            warnings.simplefilter("ignore", UserWarning)
+        with warnings_logged():
             raw = chain.solve_via_data(
                 model.problem, data, warm_start=False, verbose=verbose, solver_opts=copy.deepcopy(dict(settings))
             )

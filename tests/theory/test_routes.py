@@ -1,0 +1,294 @@
+"""Routes: the chain of theorems of every covered pair, the reasons of every refusal, and what a missing theorem changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import networkx as nx
+import pytest
+
+from convexwgan import Discriminator, Generator, Regularizer
+from convexwgan.errors import InputError, NotCoveredError
+from convexwgan.spec.wgan import WGAN
+from convexwgan.theory.covariance_program import CovarianceProgram
+from convexwgan.theory.forms import Form
+from convexwgan.theory.reduction import Reduction
+from convexwgan.theory.routes import METHODS, first_form, is_covered, nearest_covered, plan, reduction_graph
+from convexwgan.theory.theorem_4_1_linear_generator import LinearThreshold
+from convexwgan.theory.theorems import THEOREMS
+
+OUTPUT, WEIGHTS, NORM = Regularizer.output(0.7), Regularizer.weights(0.7), Regularizer.norm(1, 0.7)
+NORM_OF_WEIGHTS = Regularizer.norm(2, 0.7, of="weights")
+FREE, LINEAR, POLYNOMIAL = Generator.free(), Generator.linear(), Generator.polynomial(1, 0.5, 0.2)
+GENERATORS = (FREE, LINEAR, POLYNOMIAL)
+
+MEAN = Discriminator.linear(beta=2.0), Discriminator.linear(norm_bound=True)
+SECOND = Discriminator.quadratic(beta=2.0), Discriminator.quadratic(norm_bound=True)
+SKIP = Discriminator.quadratic(beta=2.0, skip=True), Discriminator.quadratic(norm_bound=True, skip=True)
+JOINT = Discriminator.polynomial(1, 0.5, 0, beta=2.0), Discriminator.polynomial(1, 0.5, 0, norm_bound=True)
+
+Chain = tuple[str, ...]
+
+
+def custom(of: str) -> Regularizer:
+    return Regularizer.custom(lambda W: W, of)  # type: ignore[arg-type]
+
+
+def chain(wgan: WGAN, method: str = "auto", population: bool = False, theorems: Sequence[Reduction] = THEOREMS) -> Chain:
+    root = first_form(wgan, "mean" if population else "sum", population)
+    return tuple(type(step.theorem).__name__ for step in plan(root, method, theorems).steps)
+
+
+def expected(discriminator: Discriminator, generator: Generator, matching: str, last: str) -> Chain:
+    first = "NormBound" if discriminator.norm_bound else "WeightDecay"
+    lifting = ("PolynomialGenerator",) if generator.kind == "polynomial" else ()
+    return (first, matching, *lifting, last)
+
+
+def closed_form_pairs() -> Iterator[tuple[WGAN, Chain]]:
+    """Every pair with a closed form, and the chain of theorems that MATH 3.1–3.6 gives it."""
+    for G in GENERATORS:
+        regularizers = (OUTPUT, WEIGHTS) if G.has_weights else (OUTPUT,)
+        for D in MEAN:
+            for R in regularizers:
+                yield D + G + R, expected(D, G, "MeanMatching", "MeanShrinkage")
+        for D in (*SECOND, Discriminator.quadratic(components=3)):
+            threshold = "NormBoundThreshold" if D.norm_bound else "LinearThreshold" if G.has_weights else "FreeThreshold"
+            yield D + G + OUTPUT, expected(D, G, "CovarianceMatching", threshold)
+            if G.has_weights:
+                yield D + G + WEIGHTS, expected(D, G, "CovarianceMatching", "MatchedSpectra")
+        for D in (*SKIP, Discriminator.quadratic(components=3, skip=True)):
+            yield D + G + OUTPUT, expected(D, G, "MeanAndCovarianceMatching", "ShiftedThreshold")
+
+
+def conic_pairs() -> Iterator[tuple[WGAN, Chain]]:
+    """Every pair with a conic form (exact), and its chain."""
+    for G in GENERATORS:
+        of_weights = (WEIGHTS, NORM_OF_WEIGHTS, custom("weights")) if G.has_weights else ()
+        for D in MEAN:
+            for R in (OUTPUT, NORM, custom("output"), *of_weights):
+                yield D + G + R, expected(D, G, "MeanMatching", "ConvexInWeights")
+        for D in SECOND:
+            yield D + G + OUTPUT, expected(D, G, "CovarianceMatching", "CovarianceProgram")
+        for D in SKIP:
+            yield D + G + OUTPUT, expected(D, G, "MeanAndCovarianceMatching", "CovarianceProgram")
+        for D in JOINT:
+            yield D + G + OUTPUT, expected(D, G, "MomentMatching", "MomentProgram")
+
+
+CLOSED, CONIC = tuple(closed_form_pairs()), tuple(conic_pairs())
+NEEDS_SOLVER = tuple((w, c) for w, c in CONIC if c[-1] == "MomentProgram" or not w.regularizer.is_quadratic)
+
+
+# ---- routes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("wgan", "names"), CLOSED, ids=lambda value: repr(value))
+def test_every_closed_form_pair_takes_its_chain_of_theorems(wgan: WGAN, names: Chain) -> None:
+    assert chain(wgan) == chain(wgan, "closed_form") == names
+
+
+@pytest.mark.parametrize(("wgan", "names"), CONIC, ids=lambda value: repr(value))
+def test_every_conic_pair_takes_its_chain_of_theorems(wgan: WGAN, names: Chain) -> None:
+    assert chain(wgan, "conic") == names
+
+
+@pytest.mark.parametrize(("wgan", "names"), NEEDS_SOLVER, ids=lambda value: repr(value))
+def test_a_pair_without_a_closed_form_goes_to_the_conic_solver_by_itself(wgan: WGAN, names: Chain) -> None:
+    assert chain(wgan) == names
+    assert plan(first_form(wgan)).method == "conic"
+    with pytest.raises(InputError, match=r"method = 'closed_form' must be one of: auto, conic"):
+        plan(first_form(wgan), "closed_form")
+
+
+@pytest.mark.parametrize("generator", [LINEAR, POLYNOMIAL])
+def test_weights_have_no_exact_conic_form_with_a_quadratic_discriminator(generator: Generator) -> None:
+    for discriminator in SECOND:
+        with pytest.raises(InputError, match="duality gap, so no conic program is exact"):
+            plan(first_form(discriminator + generator + WEIGHTS), "conic")
+
+
+@pytest.mark.parametrize(("wgan", "names"), [(w, c) for w, c in CLOSED if w.players[1].has_weights])
+def test_population_noise_takes_the_same_theorems_as_sampled_noise(wgan: WGAN, names: Chain) -> None:
+    assert chain(wgan, population=True) == names
+
+
+def test_the_order_of_the_sum_does_not_change_the_route() -> None:
+    assert chain(OUTPUT + LINEAR + SECOND[0]) == chain(SECOND[0] + LINEAR + OUTPUT)
+
+
+def test_every_theorem_is_on_some_route() -> None:
+    used = {name for _, names in (*CLOSED, *CONIC) for name in names}
+    assert used == {type(theorem).__name__ for theorem in THEOREMS}
+
+
+def test_a_route_starts_at_the_game_and_each_theorem_continues_where_the_last_one_ended() -> None:
+    for wgan, _ in (*CLOSED, *CONIC):
+        route = plan(first_form(wgan))
+        ends = [*(step.form for step in route.steps[1:]), route.last]
+        assert route.steps[0].form == first_form(wgan)
+        assert [step.theorem.apply(step.form) for step in route.steps] == ends
+        assert all(form.method is None for form in (step.form for step in route.steps))
+        assert route.last.method == route.method
+
+
+def test_an_unknown_method_is_refused_with_the_list_of_methods() -> None:
+    with pytest.raises(InputError, match="method = 'newton' must be one of auto, closed_form, conic"):
+        plan(first_form(SECOND[0] + LINEAR), "newton")
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m not in ("auto", "closed_form", "conic")])
+def test_methods_of_other_pairs_are_refused_with_the_ones_that_work(method: str) -> None:
+    with pytest.raises(InputError, match="be one of: auto, closed_form, conic"):
+        plan(first_form(SECOND[0] + LINEAR), method)
+
+
+# ---- the graph as plain data -----------------------------------------------------------------------------------
+
+
+def test_edges_carry_theorem_citation_and_cost_as_plain_data() -> None:
+    graph = reduction_graph(first_form(SECOND[0] + POLYNOMIAL))
+    for here, there, edge in graph.edges(data=True):
+        assert set(edge) == {"theorem", "citation", "cost"}
+        assert isinstance(here, Form)
+        assert edge["theorem"].accepts(here)
+        assert edge["theorem"].apply(here) == there
+        assert (edge["citation"], edge["cost"]) == (edge["theorem"].citation, edge["theorem"].cost)
+        assert isinstance(edge["citation"], str)
+        assert edge["cost"] > 0
+
+
+def test_the_graph_of_every_pair_has_no_cycle() -> None:
+    for wgan, _ in (*CLOSED, *CONIC):
+        assert nx.is_directed_acyclic_graph(reduction_graph(first_form(wgan)))
+
+
+def test_a_closed_form_is_cheaper_than_a_semidefinite_program() -> None:
+    root = first_form(SECOND[0] + LINEAR)
+    lengths = nx.single_source_dijkstra_path_length(reduction_graph(root), root, weight="cost")
+    cheapest = {method: min(v for form, v in lengths.items() if form.method == method) for method in ("closed_form", "conic")}
+    assert cheapest["closed_form"] < cheapest["conic"]
+
+
+def test_every_theorem_says_what_it_claims_and_where_it_stands() -> None:
+    for theorem in THEOREMS:
+        assert theorem.name
+        assert theorem.claim
+        assert "Sahiner" in theorem.citation or "MATH" in theorem.citation
+        assert theorem.exactness == "exact"
+
+
+# ---- refusals --------------------------------------------------------------------------------------------------
+
+
+def refusal(wgan: WGAN, population: bool = False, theorems: Sequence[Reduction] = THEOREMS) -> str:
+    with pytest.raises(NotCoveredError) as caught:
+        plan(first_form(wgan, "mean" if population else "sum", population), theorems=theorems)
+    return str(caught.value)
+
+
+NOT_CONVEX = "is convex in S = GᵀG, not in G or W"
+REFUSED = [
+    (SECOND[0] + LINEAR + NORM, NOT_CONVEX, SECOND[0] + LINEAR + Regularizer.output()),
+    (SECOND[1] + FREE + NORM, NOT_CONVEX, SECOND[1] + FREE + Regularizer.output()),
+    (SECOND[0] + POLYNOMIAL + NORM, NOT_CONVEX, SECOND[0] + POLYNOMIAL + Regularizer.output()),
+    (SKIP[0] + LINEAR + NORM, NOT_CONVEX, SKIP[0] + LINEAR + Regularizer.output()),
+    (SKIP[0] + LINEAR + WEIGHTS, "compete for the same noise directions", SECOND[0] + LINEAR + WEIGHTS),
+    (JOINT[0] + LINEAR + WEIGHTS, "not a function of the output moments", JOINT[0] + LINEAR),
+    (JOINT[1] + FREE + NORM, "not a function of the output moments", JOINT[1] + FREE),
+    (Discriminator.relu(beta=1.0) + FREE, "ReLU discriminator", Discriminator.quadratic(beta=1.0) + FREE),
+    (Discriminator.relu(beta=1.0, bias=True) + LINEAR, "ReLU discriminator", Discriminator.quadratic(beta=1.0) + LINEAR),
+    (
+        Discriminator.relu(norm_bound=True) + LINEAR,
+        "ReLU discriminator",
+        Discriminator.quadratic(norm_bound=True) + LINEAR,
+    ),
+    (SECOND[0] + Generator.relu(), "ReLU generator", SECOND[0] + LINEAR),
+    (SECOND[0] + Generator.relu() + WEIGHTS, "ReLU generator", SECOND[0] + LINEAR + WEIGHTS),
+    (MEAN[1] + Generator.relu(width=5), "ReLU generator", MEAN[1] + LINEAR),
+    (SECOND[0] + Generator.distribution(), "distribution", SECOND[0] + FREE),
+    (Discriminator.relu(beta=1.0) + Generator.relu(), "ReLU discriminator", Discriminator.quadratic(beta=1.0) + LINEAR),
+]
+
+
+@pytest.mark.parametrize(("wgan", "reason", "nearest"), REFUSED, ids=lambda value: repr(value))
+def test_an_uncovered_pair_is_refused_with_the_reason_and_the_nearest_pair(wgan: WGAN, reason: str, nearest: WGAN) -> None:
+    message = refusal(wgan)
+    assert message.startswith(f"{wgan!r} is not covered")
+    assert reason in message
+    assert message.endswith(f"The nearest pair that works: {nearest!r}.")
+    assert is_covered(nearest)
+    assert not is_covered(wgan)
+
+
+def test_a_norm_of_the_output_is_refused_for_population_noise_which_has_no_output() -> None:
+    message = refusal(MEAN[0] + LINEAR + NORM, population=True)
+    assert "population noise has none; sample it with Latent.normal(dim).draw" in message
+    assert is_covered(MEAN[0] + LINEAR + NORM)
+    assert is_covered(MEAN[0] + LINEAR + NORM_OF_WEIGHTS, "mean", population=True)
+
+
+def test_an_incomplete_pair_is_refused_by_what_is_missing() -> None:
+    with pytest.raises(InputError, match="have a generator"):
+        first_form(WGAN(discriminator=SECOND[0]))
+
+
+# ---- one theorem less ------------------------------------------------------------------------------------------
+
+
+def without(*names: str) -> tuple[Reduction, ...]:
+    return tuple(theorem for theorem in THEOREMS if type(theorem).__name__ not in names)
+
+
+def test_without_the_threshold_theorem_the_route_goes_through_the_semidefinite_program() -> None:
+    wgan = SECOND[0] + LINEAR
+    assert chain(wgan) == ("WeightDecay", "CovarianceMatching", "LinearThreshold")
+    less = without("LinearThreshold")
+    assert len(less) == len(THEOREMS) - 1
+    assert chain(wgan, theorems=less) == ("WeightDecay", "CovarianceMatching", "CovarianceProgram")
+    assert plan(first_form(wgan), theorems=less).method == "conic"
+    with pytest.raises(InputError, match="be one of: auto, conic"):
+        plan(first_form(wgan), "closed_form", less)
+
+
+def test_without_threshold_and_program_the_pair_is_refused_where_the_chain_ends() -> None:
+    wgan = SECOND[0] + LINEAR
+    less = tuple(t for t in THEOREMS if not isinstance(t, (LinearThreshold, CovarianceProgram)))
+    message = refusal(wgan, theorems=less)
+    assert "no theorem continues from “covariance matching”" in message
+    assert message.endswith(f"The nearest pair that works: {Discriminator.linear(beta=2.0) + LINEAR!r}.")
+    assert is_covered(wgan)  # nothing global has changed
+
+
+def test_without_lemma_3_1_nothing_under_weight_decay_is_covered() -> None:
+    less = without("WeightDecay")
+    assert not any(is_covered(w, theorems=less) for w, _ in (*CLOSED, *CONIC) if not w.players[0].norm_bound)
+    assert all(is_covered(w, theorems=less) for w, _ in (*CLOSED, *CONIC) if w.players[0].norm_bound)
+    assert nearest_covered(first_form(SECOND[0] + LINEAR), less) is None
+    assert "nearest pair" not in refusal(SECOND[0] + LINEAR, theorems=less)
+
+
+@pytest.mark.parametrize("name", [type(theorem).__name__ for theorem in THEOREMS])
+def test_each_theorem_carries_weight_some_route_or_refusal_changes_without_it(name: str) -> None:
+    def answer(wgan: WGAN, method: str, theorems: Sequence[Reduction]) -> object:
+        try:
+            return chain(wgan, method, theorems=theorems)
+        except (NotCoveredError, InputError) as error:
+            return type(error)
+
+    pairs = [(w, "auto") for w, _ in CLOSED] + [(w, "conic") for w, _ in CONIC]
+    assert any(answer(w, m, THEOREMS) != answer(w, m, without(name)) for w, m in pairs)
+
+
+def test_a_cheaper_theorem_wins_and_the_route_follows_the_prices() -> None:
+    class Cheap(CovarianceProgram):
+        cost = 0.1
+
+    theorems = (*without("CovarianceProgram"), Cheap())
+    assert chain(SECOND[0] + LINEAR, theorems=theorems)[-1] == "Cheap"
+
+
+def test_components_is_the_same_route_as_the_beta_it_stands_for() -> None:
+    by_count = Discriminator.quadratic(components=3)
+    assert chain(by_count + LINEAR) == chain(replace(by_count, components=None, beta=1.0) + LINEAR)
