@@ -48,7 +48,7 @@ def to_numpy64(array: Array) -> Float64:
 def like(reference: Array, values: Any, dtype: Any = None) -> Array:
     """``values`` (NumPy) as an array of the library, device and (unless given) dtype of ``reference``."""
     xp = namespace(reference)
-    return xp.asarray(np.asarray(values), dtype=dtype or reference.dtype, device=device_of(reference))
+    return xp.asarray(np.ascontiguousarray(values), dtype=dtype or reference.dtype, device=device_of(reference))
 
 
 def is_frame(table: Any) -> bool:

@@ -425,7 +425,7 @@ PAIRS: dict[str, tuple[Any, Any]] = {
         noise(8),
     ),
     "skip × free": (Discriminator.quadratic(beta=30.0, skip=True) + Generator.free(), None),
-    "skip × linear": (Discriminator.quadratic(beta=90.0, skip=True) + Generator.linear(), noise(8)),
+    "skip × linear": (Discriminator.quadratic(beta=30.0, skip=True) + Generator.linear(), noise(8)),
     "polynomial × linear": (Discriminator.polynomial(1, 0.5, 0.1, beta=30.0) + Generator.linear(), noise(8)),
 }
 
@@ -584,7 +584,7 @@ SENSITIVE = {
         30.0,
     ),
     "skip × free": (lambda b: Discriminator.quadratic(beta=b, skip=True) + Generator.free(), None, 30.0),
-    "skip × linear": (lambda b: Discriminator.quadratic(beta=b, skip=True) + Generator.linear(), noise(11), 95.0),
+    "skip × linear": (lambda b: Discriminator.quadratic(beta=b, skip=True) + Generator.linear(), noise(11), 30.0),
     "polynomial × free": (lambda b: Discriminator.polynomial(1, 0.5, 0.1, beta=b) + Generator.free(), None, 30.0),
 }
 

@@ -123,4 +123,5 @@ def _violation(evidence: GameEvidence, dist: float, residual: float) -> float:
         floor = 1e-8 * real.m_norm
     else:  # ‖M‖_F bounds ‖M‖₂, whose eigenvalues are needed only where β_d is tiny
         floor = 0.0 if evidence.beta >= 1e-8 * real.frobenius else 1e-8 * float(real.eigenvalues[0])
-    return max(relative, (dist - evidence.beta) / max(evidence.beta, floor))
+    yardstick = max(evidence.beta, floor)
+    return max(relative, (dist - evidence.beta) / yardstick) if yardstick > 0.0 else math.inf

@@ -57,8 +57,9 @@ def discriminator_bound(evidence: GameEvidence, adversary: Adversary | None, sca
         return _conjugate_bound(evidence, adversary, scales) if kind == "linear" else _trivial(evidence)
     if kind == "linear":
         return _mean_bound(evidence, adversary, scales)
-    if cost == "weights" or adversary is None:
+    if cost == "weights":
         return _trivial(evidence)
+    adversary = no_adversary(evidence.dim) if adversary is None else adversary
     if kind == "quadratic":
         return _quadratic_bound(evidence, adversary)
     return _polynomial_bound(evidence, adversary, scales)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from convexwgan.arrays import Float64
-from convexwgan.certificates.adversary import Adversary, read_adversary, read_array
+from convexwgan.certificates.adversary import Adversary, no_adversary, read_adversary, read_array
 from convexwgan.certificates.attained import Attained, attain
 from convexwgan.certificates.bounds import ANY_SCALE, LowerBound, Scales, discriminator_bound
 from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
@@ -94,13 +95,12 @@ def lower_bound(
     bound = discriminator_bound(evidence, adversary, scales)
     checks = (rho_check(evidence),) if _rests_on_rho(evidence) else ()
     if evidence.regularizer.kind != "custom" and not bound.value >= 0.0:
-        bound = replace(bound, value=0.0, adversary=None)
+        bound = discriminator_bound(evidence, no_adversary(evidence.dim), scales)
     bound = replace(bound, checks=bound.checks + checks)
-    if upper - bound.value > 0.01 * tol * max(abs(upper), abs(bound.value)):
+    if math.isinf(upper) or upper - bound.value > 0.01 * tol * max(abs(upper), abs(bound.value)):
         spectral = spectral_bound(evidence)
-        if spectral is not None and (spectral.value > bound.value or bound.adversary is None):
-            better = spectral.value > bound.value
-            bound = replace(spectral if better else bound, checks=checks + spectral.checks)
+        if spectral is not None and spectral.value > bound.value:
+            bound = replace(spectral, checks=checks + spectral.checks)
     return bound
 
 

@@ -239,10 +239,7 @@ class SampledLatents(_SpectralLatents):
         if self.coefficients is None:
             return latent_spectrum(self.Z if self._dense is None or self.eps > EPS else self._dense, self.weight)
         features = self._dense if self._dense is not None else np.vstack(list(self.blocks()))
-        spectrum = latent_spectrum(features, self.weight)
-        if self.eps <= EPS:
-            return spectrum
-        return latent_spectrum(features, self.weight, spectrum.tolerance * self.eps / EPS)
+        return latent_spectrum(features, self.weight, eps=self.eps)
 
     @cached_property
     def eps(self) -> float:

@@ -9,7 +9,7 @@ from itertools import combinations, islice
 import numpy as np
 
 from convexwgan.arrays import Float64
-from convexwgan.geometry.bitsets import Bools, Integers, Words, one_bit, pack_bits
+from convexwgan.geometry.bitsets import Bools, Integers, Words, one_bit, pack_bits, unpack_bits
 from convexwgan.geometry.spectra import EPS
 
 TIE = 1e-11
@@ -129,8 +129,8 @@ def local_cells(Y: Float64, tie: float) -> tuple[Bools, Bools]:
         Y: shape (h, r), unit rows, no two parallel, of rank r.
     """
     h, r = Y.shape
-    rays, corners = plane_corners(Y) if r == 2 else (rays := rays_of(Y, tie), corners_of(Y, rays, tie))
-    signs = _unpacked(corners.patterns, h)
+    corners = plane_corners(Y)[1] if r == 2 else corners_of(Y, rays_of(Y, tie), tie)
+    signs = unpack_bits(corners.patterns, h)
     facets = np.zeros_like(signs)
     facets[corners.corner, corners.hyperplane] = True
     signs, facets = np.concatenate([signs, ~signs]), np.concatenate([facets, facets])
@@ -138,12 +138,6 @@ def local_cells(Y: Float64, tie: float) -> tuple[Bools, Bools]:
     merged = np.zeros_like(cells)
     np.logical_or.at(merged, cell_of.reshape(-1), facets)
     return cells, merged
-
-
-def _unpacked(words: Words, h: int) -> Bools:
-    from convexwgan.geometry.bitsets import unpack_bits
-
-    return unpack_bits(words, h)
 
 
 def _subsets(h: int, size: int, chunk: int) -> Iterator[Integers]:

@@ -129,7 +129,9 @@ def rank_tolerance(largest: float, n: int, p: int, eps: float = EPS) -> float:
     return largest * max(max(n, p) * EPS, max(p, 64) * eps)
 
 
-def latent_spectrum(Z: Array, weight: float = 1.0, tolerance: float | None = None) -> LatentSpectrum:
+def latent_spectrum(
+    Z: Array, weight: float = 1.0, tolerance: float | None = None, eps: float | None = None
+) -> LatentSpectrum:
     """The nonzero eigenpairs of weight·ZᵀZ, from a QR factorisation and an SVD of its triangle.
 
     The Gram matrix is never formed: squaring would hide every singular value below √eps·s₁.
@@ -137,8 +139,9 @@ def latent_spectrum(Z: Array, weight: float = 1.0, tolerance: float | None = Non
     Args:
         Z: shape (n, p), any real dtype; factored in float64, block by block where it is not float64.
         weight: 1 for sums, 1/n for means.
-        tolerance: absolute, on the singular values of √weight·Z; default ``rank_tolerance`` with the machine
-            epsilon of Z's own dtype, since float32 data has no meaning beyond it.
+        tolerance: absolute, on the singular values of √weight·Z; default ``rank_tolerance``.
+        eps: machine epsilon of the numbers that Z came from; default that of Z's own dtype, since float32 data
+            has no meaning beyond it.
 
     Returns:
         LatentSpectrum, arrays in float64 on the device of Z.
@@ -160,7 +163,8 @@ def latent_spectrum(Z: Array, weight: float = 1.0, tolerance: float | None = Non
     _, s, Vt = xp.linalg.svd(R, full_matrices=False)
     s = math.sqrt(weight) * s
     if tolerance is None:
-        eps = eps_of(Z) if xp.isdtype(Z.dtype, "real floating") else EPS
+        if eps is None:
+            eps = eps_of(Z) if xp.isdtype(Z.dtype, "real floating") else EPS
         tolerance = rank_tolerance(float(s[0]), Z.shape[0], Z.shape[1], eps)
     return _truncated(fix_signs(Vt.T), s**2, s, tolerance)
 
@@ -245,9 +249,7 @@ def _triangular_factor(Z: Array) -> Array:
     return R
 
 
-def _truncated(
-    V: Array, values: Array, s: Array, tolerance: float, ambiguity: float = _AMBIGUITY
-) -> LatentSpectrum:
+def _truncated(V: Array, values: Array, s: Array, tolerance: float, ambiguity: float = _AMBIGUITY) -> LatentSpectrum:
     """The eigenpairs whose singular value exceeds the tolerance."""
     if not tolerance >= 0.0:
         raise InputError("tolerance", tolerance, "be >= 0", "it is an absolute bound on singular values")

@@ -127,7 +127,7 @@ class GameData:
     def latent_spectrum(self) -> LatentSpectrum:
         """Eigenvalues λ_i > 0 of A and eigenvectors Q (p, r)."""
         if self.features is not None:
-            return latent_spectrum(self.features, self.fake_weight)
+            return latent_spectrum(self.features, self.fake_weight, eps=self._noise_eps)
         return gram_latent_spectrum(self._population_moments[1])
 
     @property
@@ -168,15 +168,15 @@ class GameData:
             return self.mass_fake
         xp = namespace(self.latent_mean)
         size = float(xp.linalg.vector_norm(self.latent_mean))
-        top = float(self.latent_spectrum.values[0]) if self.latent_spectrum.rank else 0.0
-        # ‖z̄‖ ≤ √(N_f λ₁) with equality for identical rows: below that scale's rounding unit it is zero.
-        if size <= 4.0 * self._noise_eps * math.sqrt(self.mass_fake * top):
+        # 8·eps·w·√n_f·‖Z‖_F, the rounding of a column sum of centred samples: below it z̄ is zero.
+        energy = float(xp.sum(self.latent_spectrum.singular_values**2))
+        if size <= 8.0 * self._noise_eps * math.sqrt(self.mass_fake * energy):
             return 0.0
         return float(xp.sum(self.latent_direction**2))
 
     @property
     def _noise_eps(self) -> float:
-        return eps_of(self.features if self.features is not None else self.latent_mean)
+        return eps_of(self.Z if self.Z is not None else self.latent_mean)
 
     @property
     def mean_is_zero(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from convexwgan.arrays import Array, namespace
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form, Stage
@@ -36,10 +37,15 @@ class FreeThreshold(Reduction):
 
 def rank_condition(data: GameData) -> Condition:
     """rank available ≥ k = #{σ_i² > β_d}, with the rank named for what limits it."""
-    values = data.spectrum[0]
-    k = int((values > data.beta + data.spectral_tolerance).sum())
+    k = count_above(data.spectrum[0], data.beta + data.spectral_tolerance)
     name = "n_f" if data.is_free else ("rank(Z̃)" if data.wgan.players[1].kind == "polynomial" else "rank(Z)")
     return Condition(f"{name} = {data.rank} ≥ k = #{{σ_i² > β_d = {data.beta:.4g}}} = {k}", data.rank >= k)
+
+
+def count_above(values: Array, level: float) -> int:
+    """#{i : values_i > level}."""
+    xp = namespace(values)
+    return int(xp.sum(xp.astype(values > level, xp.int64)))
 
 
 def convex_in_S_only(form: Form) -> Acceptance:

@@ -7,6 +7,7 @@ import math
 from convexwgan.arrays import eps_of, namespace
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
+from convexwgan.theory.equation_4_free_generator import count_above
 from convexwgan.theory.forms import Form, Stage
 from convexwgan.theory.realization import realize
 from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, Reduction, no
@@ -58,7 +59,7 @@ class ShiftedThreshold(Reduction):
         if form.discriminator.norm_bound:
             return (Condition(f"z̄ ≠ 0 (ρ = {data.rho:.4g})", True),)
         values = data.centred_spectrum[0]
-        k = int((values > data.beta + data.spectral_tolerance).sum())
+        k = count_above(values, data.beta + data.spectral_tolerance)
         lowest = float(values[-1])
         return (
             Condition(

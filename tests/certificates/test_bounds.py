@@ -321,3 +321,55 @@ def test_malformed_claims_are_never_certified(witness: Any, wrong: dict[str, Any
     parts = {"weights": claim.weights, "neurons_u": claim.neurons_u, "neurons_v": claim.neurons_v} | wrong
     audit = audited(wgan, witness.X, PlainClaim(**parts), Z=witness.Z)
     assert audit.certificate.status is Status.UNVERIFIED
+
+
+# ------------------------------------------------------------------------------- scales and shapes
+
+
+@pytest.mark.parametrize("c", [1e-8, 1e-3, 1e5])
+def test_certificates_are_invariant_under_the_units_of_the_data(witness: Any, c: float) -> None:
+    for name, beta, power in (("linear", BETA, 1), ("quadratic", 20.0, 2), ("skip", 20.0, 2)):
+        claim = getattr(witness, name)(beta)
+        discriminator = {
+            "linear": lambda b: Discriminator.linear(beta=b),
+            "quadratic": lambda b: Discriminator.quadratic(beta=b),
+            "skip": lambda b: Discriminator.quadratic(beta=b, skip=True),
+        }[name](beta * c**power)
+        scaled = PlainClaim(c * claim.weights, claim.neurons_u, claim.neurons_v * (c if power == 1 else 1))
+        plain = getattr(witness, name)(beta)
+        audit = audited(discriminator + Generator.linear(), c * witness.X, scaled, Z=witness.Z)
+        evidence = gather(discriminator + Generator.linear(), c * witness.X, Z=witness.Z)
+        value = 0.5 * c**2 * float(np.linalg.norm(witness.Z @ plain.weights) ** 2)
+        assert evidence.beta == beta * c**power
+        assert audit.certificate.status is Status.CERTIFIED, str(audit.certificate)
+        assert audit.certificate.lower <= value * (1 + 1e-12)
+        assert audit.certificate.upper == pytest.approx(value, rel=1e-8)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (2, 7), (9, 1)])
+@pytest.mark.parametrize("n_fake", [1, 3])
+@pytest.mark.parametrize("normalize", ["sum", "mean"])
+def test_small_shapes_are_certified(rng: np.random.Generator, shape: Any, n_fake: int, normalize: Any) -> None:
+    """One sample, one dimension, n_r < d, n_f ≠ n_r; β keeps one component, MATH 3.2."""
+    X = rng.standard_normal(shape)
+    M = X.T @ X * (1.0 if normalize == "sum" else 1 / len(X))
+    sigma2, V = np.linalg.eigvalsh(M)[::-1], np.linalg.eigh(M)[1][:, ::-1]
+    beta = 0.5 * (sigma2[0] + (sigma2[1] if len(sigma2) > 1 else 0.0))
+    G = np.zeros((n_fake, shape[1]))
+    G[0] = np.sqrt((sigma2[0] - beta) * (1 if normalize == "sum" else n_fake)) * V[:, 0]
+    claim = PlainClaim(G, V[:, :1].T, np.array([0.5]))
+    wgan = Discriminator.quadratic(beta=beta) + Generator.free()
+    audit = audited(wgan, X, claim, n_fake=n_fake, normalize=normalize)
+    assert_certified(audit, 0.5 * (sigma2[0] - beta))
+
+
+def test_a_beta_above_everything_is_met_by_zero_and_the_zero_discriminator(witness: Any) -> None:
+    for discriminator in (
+        Discriminator.quadratic(beta=1e6),
+        Discriminator.polynomial(1.0, 1.0, 0.0, beta=1e6),
+        Discriminator.linear(beta=1e6),
+    ):
+        wgan = discriminator + Generator.linear()
+        audit = audited(wgan, witness.X, PlainClaim(np.zeros((6, 4))), Z=witness.Z)
+        assert_certified(audit, 0.0)
+        assert audit.neurons_u is None or len(audit.neurons_v) == 0

@@ -366,16 +366,17 @@ def test_a_mean_longer_than_the_noise_can_carry_is_infeasible(array_library: Mod
 
 
 def test_the_mean_takes_one_direction_of_the_noise(array_library: ModuleType, rng: np.random.Generator) -> None:
+    """Noise of rank 2 with a constant column: ρ = n_f = 9, and one direction is left for C = M − mmᵀ/9."""
     X = np.concatenate([np.diag([4.0, 3.0, 2.0]), -np.diag([4.0, 3.0, 2.0])]) + 1.0
     m, M = X.sum(axis=0), X.T @ X
-    Z = rng.standard_normal((9, 2)) + 0.5
-    r = rho(Z.sum(axis=0), Z.T @ Z)
-    gamma = np.linalg.eigvalsh(M - np.outer(m, m) / r)[::-1]
-    for beta, status in ((float(gamma[1]) * 0.99, Status.INFEASIBLE), (float(gamma[1]) * 1.01, Status.CERTIFIED)):
-        beta = max(beta, -1.01 * float(gamma[-1]))
-        wgan = Discriminator.quadratic(beta=beta, skip=True) + Generator.linear()
-        expected = Status.INFEASIBLE if gamma[1] > beta else status
-        assert Problem(wgan, array_library.asarray(X), array_library.asarray(Z)).solve().status is expected
+    gamma = np.linalg.eigvalsh(M - np.outer(m, m) / 9)[::-1]
+    assert gamma[-1] > 0
+    Z = np.column_stack([rng.standard_normal(9), np.ones(9)])
+    for share, status in ((0.999, Status.INFEASIBLE), (1.001, Status.CERTIFIED)):
+        wgan = Discriminator.quadratic(beta=share * float(gamma[1]), skip=True) + Generator.linear() + OUTPUT
+        solution = Problem(wgan, array_library.asarray(X), array_library.asarray(Z)).solve()
+        assert solution.status is status
+    assert_certified(solution, BETA_G / 2 * (float(m @ m) / 9 + float(plus(gamma - 1.001 * gamma[1]).sum())))
 
 
 def test_with_centred_noise_the_skip_asks_for_centred_data(array_library: ModuleType, rng: np.random.Generator) -> None:
