@@ -19,7 +19,7 @@ from convexwgan.fitted import FittedDiscriminator, FittedGenerator
 from convexwgan.solution import Solution, Stats
 from convexwgan.spec.generator import Generator
 from convexwgan.spec.latent import Latent
-from convexwgan.spec.regularizer import Regularizer
+from convexwgan.spec.regularizer import Regularizer, unsaved_function
 from convexwgan.spec.serialize import wgan_from_dict, wgan_to_dict
 from convexwgan.spec.wgan import WGAN
 
@@ -73,7 +73,7 @@ def load_solution(path: str | Path) -> Solution:
         fingerprint = header["fingerprint"]
         stats = Stats(header["method"], extra={"claimed_status": claimed.name, "file": str(path)})
         normalize: Literal["sum", "mean"] = "mean" if header["normalize"] == "mean" else "sum"
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, FileFormatError):
             raise
         raise FileFormatError(
@@ -108,7 +108,7 @@ def load_generator(path: str | Path) -> FittedGenerator:
         raise FileFormatError(f"{path} holds no generator: its problem was infeasible.")
     try:
         return _generator(header["generator"], tensors["weights"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FileFormatError(
             f"{path} is damaged: its header lacks or garbles {error}; save the generator again."
         ) from error
@@ -146,16 +146,6 @@ def _generator(description: Mapping[str, Any], weights: np.ndarray[Any, Any]) ->
     )
 
 
-def _unsaved(expression: Any) -> Any:
-    """Stands in for the function of a custom regulariser, which a file cannot hold."""
-    raise InputError(
-        "Regularizer.custom of a loaded solution",
-        expression,
-        "not be evaluated",
-        "custom functions are not saved; use the problem's own",
-    )
-
-
 def _spec_to_dict(wgan: WGAN) -> dict[str, Any]:
     if wgan.regularizer.kind != "custom":
         return wgan_to_dict(wgan)
@@ -167,7 +157,7 @@ def _spec_from_dict(table: Mapping[str, Any]) -> WGAN:
     wgan = wgan_from_dict(plain)
     if "custom_of" not in table:
         return wgan
-    return replace(wgan, chosen_regularizer=Regularizer.custom(_unsaved, table["custom_of"]))
+    return replace(wgan, chosen_regularizer=Regularizer.custom(unsaved_function, table["custom_of"]))
 
 
 def _unverified(value: float, bound: float, tol: float) -> Certificate:
@@ -204,11 +194,19 @@ def _write(path: str | Path, header: dict[str, Any], tensors: Tensors) -> Path:
             file.write(payload)
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
     return target
+
+
+def _umask() -> int:
+    """The process's file mode mask: a saved file gets the permissions of any new file, not those of a temporary one."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _read(path: str | Path, expected: str) -> tuple[dict[str, Any], Tensors]:
@@ -244,6 +242,6 @@ def _header(text: str | None, source: Path, expected: str) -> dict[str, Any]:
         raise FileFormatError(
             f"{source} has format version {header.get('version')!r}; this convexwgan reads version {VERSION}: install the matching release."
         )
-    if str(header.get("content")) not in expected:
+    if header.get("content") not in expected.split(" or "):
         raise FileFormatError(f"{source} holds a {header.get('content')}, not a {expected}.")
     return header

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ def solved(problem: Problem, status: Status = Status.CERTIFIED) -> Solution:
     assert not any(math.isnan(x) for x in (solution.value, solution.bound, solution.gap, solution.relative_gap))
     assert verify(problem, solution).status is status, str(verify(problem, solution))
     if status is Status.CERTIFIED:
-        assert solution.relative_gap <= 1e-6
+        assert solution.relative_gap <= solution.tol
         assert solution.generator is not None
         assert np.isfinite(np.asarray(solution.generator.weights)).all()
     return solution
@@ -295,7 +296,9 @@ def test_all_zero_noise_generates_zero() -> None:
     solved(Problem(Discriminator.quadratic(beta=2.0) + Generator.linear(), X, Z), Status.INFEASIBLE)
     assert solved(Problem(Discriminator.quadratic(beta=9.5) + Generator.linear(), X, Z)).value == 0.0
     solved(Problem(Discriminator.linear(beta=1.0) + Generator.linear(), X, Z), Status.INFEASIBLE)
-    assert solved(Problem(Discriminator.quadratic(norm_bound=True) + Generator.linear(), X, Z)).value == pytest.approx(9)
+    assert solved(Problem(Discriminator.quadratic(norm_bound=True) + Generator.linear(), X, Z)).value == pytest.approx(
+        9
+    )
 
 
 def test_zero_rows_of_data_and_noise_change_nothing_but_the_counts() -> None:
@@ -317,7 +320,7 @@ def test_zero_columns_of_data_stay_zero_in_the_output() -> None:
         solution = solved(problem)
         assert solution.generator is not None
         size = float(np.abs(np.asarray(solution.generator.output)).max())
-        assert np.abs(np.asarray(solution.generator.output)[:, 1]).max() <= 1e-6 * size
+        assert np.abs(np.asarray(solution.generator.output)[:, 1]).max() <= 1e-4 * size  # conic: the root of 1e-9
 
 
 def test_all_zero_data_are_matched_by_the_zero_generator() -> None:
@@ -488,17 +491,16 @@ def test_the_data_are_not_changed_by_a_solve() -> None:
 def test_status_and_relative_gap_do_not_depend_on_the_scale_of_the_data(scale: float) -> None:
     X, Z = data(29), noise(29)
     size, length = float(np.linalg.norm(X, 2) ** 2), float(np.linalg.norm(X.sum(axis=0)))
-    for make, power in (
-        (lambda c: Discriminator.linear(beta=0.3 * length * c) + Generator.linear(), 1),
-        (lambda c: Discriminator.linear(beta=0.3 * length * c) + Generator.linear() + Regularizer.weights(1.0), 1),
-        (lambda c: Discriminator.quadratic(beta=0.3 * size * c**2) + Generator.linear(), 2),
-        (lambda c: Discriminator.quadratic(beta=0.3 * size * c**2, skip=True) + Generator.free(), 2),
-        (lambda c: Discriminator.quadratic(beta=0.3 * size * c**2) + Generator.linear() + Regularizer.weights(1.0), 2),
-        (lambda c: Discriminator.quadratic(norm_bound=True) + Generator.linear() + Regularizer.output(0.7), 2),
-        (lambda c: Discriminator.quadratic(components=1) + Generator.linear(), 2),
-        (lambda c: Discriminator.polynomial(1.0, 0.4 * c, 0.1 * c**2, beta=0.3 * size * c**2) + Generator.free(), 2),
+    for make in (
+        lambda c: Discriminator.linear(beta=0.3 * length * c) + Generator.linear(),
+        lambda c: Discriminator.linear(beta=0.3 * length * c) + Generator.linear() + Regularizer.weights(1.0),
+        lambda c: Discriminator.quadratic(beta=0.3 * size * c**2) + Generator.linear(),
+        lambda c: Discriminator.quadratic(beta=0.3 * size * c**2, skip=True) + Generator.free(),
+        lambda c: Discriminator.quadratic(beta=0.3 * size * c**2) + Generator.linear() + Regularizer.weights(1.0),
+        lambda c: Discriminator.quadratic(norm_bound=True) + Generator.linear() + Regularizer.output(0.7),
+        lambda c: Discriminator.quadratic(components=1) + Generator.linear(),
+        lambda c: Discriminator.polynomial(1.0, 0.4 * c, 0.1 * c**2, beta=0.3 * size * c**2) + Generator.free(),
     ):
-        del power
         pair, moved = make(1.0), make(scale)
         free = pair.players[1].kind == "free"
         plain = solved(Problem(pair, X, None if free else Z))
@@ -551,8 +553,6 @@ def test_scales_whose_squares_leave_float64_are_refused_or_correct(scale: float)
 def test_extreme_regularisation_is_refused_or_correct(strength: float) -> None:
     for discriminator in (Discriminator.quadratic(norm_bound=True), Discriminator.quadratic(beta=3.0)):
         for skip in (False, True):
-            from dataclasses import replace
-
             pair = replace(discriminator, skip=skip) + Generator.free() + Regularizer.output(strength)
             solution = Problem(pair, data(32)).solve()
             assert not math.isnan(solution.value)
@@ -562,8 +562,6 @@ def test_extreme_regularisation_is_refused_or_correct(strength: float) -> None:
 def test_smallest_strength_does_not_overflow_the_count_of_components() -> None:
     pair = Discriminator.quadratic(norm_bound=True) + Generator.free() + Regularizer.output(5e-324)
     for skip in (False, True):
-        from dataclasses import replace
-
         wgan = replace(pair, discriminator=Discriminator.quadratic(norm_bound=True, skip=skip))
         problem = Problem(wgan, data(32))
         problem.explain()

@@ -83,9 +83,7 @@ class Side:
 
 
 def pose(discriminator: Discriminator, side: Side, regularizer: Regularizer, X: Array, normalize: Any) -> Problem:
-    return Problem(
-        discriminator + side.generator + regularizer, X, side.Z, n_fake=side.n_fake, normalize=normalize
-    )
+    return Problem(discriminator + side.generator + regularizer, X, side.Z, n_fake=side.n_fake, normalize=normalize)
 
 
 # ---- conic references --------------------------------------------------------------------------------------------

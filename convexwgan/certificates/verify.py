@@ -111,7 +111,7 @@ def _same_architecture(expected: WGAN, found: Any) -> Check:
         return Check(name, False, "the solution has none")
     same_players = (expected.discriminator, expected.generator) == (found.discriminator, found.generator)
     ours, theirs = expected.regularizer, found.regularizer
-    unsaved = ours.kind == theirs.kind == "custom" and ours.of == theirs.of and theirs.function is None
+    unsaved = ours.kind == theirs.kind == "custom" and ours.of == theirs.of and theirs.is_unsaved
     detail = f"{found!r}" if same_players else f"{found!r}, expected {expected!r}"
     return Check(name, same_players and (ours == theirs or unsaved), detail)
 

@@ -124,6 +124,11 @@ class Regularizer:
         return cls("custom", of=of, function=f, value=value, conjugate=conjugate)
 
     @property
+    def is_unsaved(self) -> bool:
+        """Whether this stands for a custom regulariser whose function a file could not hold."""
+        return self.function is unsaved_function
+
+    @property
     def is_quadratic(self) -> bool:
         """Whether R_g is (β_g/2)‖·‖_F² of output or weights."""
         return self.kind in ("output", "weights")
@@ -160,3 +165,9 @@ class Regularizer:
             p = r"\infty" if math.isinf(self.p) else f"{self.p:g}"
             return rf"$R_g = {self.strength:g} \|{letter}\|_{{{p}}}$"
         return rf"$R_g = f({letter})$"
+
+
+def unsaved_function(expression: Any) -> Any:
+    """Stands in for the function of a custom regulariser, which a file cannot hold."""
+    remedy = "custom functions are not saved; use the problem's own"
+    raise InputError("Regularizer.custom of a loaded solution", expression, "not be evaluated", remedy)

@@ -159,6 +159,16 @@ def test_custom_cost_without_conjugate_is_unverified(witness: Any, value: Any) -
     assert math.isinf(audit.certificate.upper) == (value is None)
 
 
+def test_a_false_conjugate_that_lifts_the_bound_above_the_value_is_unverified(witness: Any) -> None:
+    regularizer = custom(lambda W: 0.5 * float(np.sum(W**2)), lambda Y: 0.1 * float(np.sum(Y**2)))
+    wgan = Discriminator.linear(beta=BETA) + Generator.linear() + regularizer
+    norm, z = float(np.linalg.norm(witness.m)), witness.z_bar
+    s = witness.m * (1 - BETA / norm)
+    claim = PlainClaim(np.outer(z, s) / (z @ z), witness.m[None, :] / norm, np.array([np.linalg.norm(s) / (z @ z)]))
+    audit = audited(wgan, witness.X, claim, Z=witness.Z)
+    assert audit.certificate.status is Status.UNVERIFIED
+
+
 # --------------------------------------------------------------------------------------- quadratic
 
 
