@@ -26,7 +26,8 @@ class FittedGenerator:
 
     Attributes:
         spec: the architecture.
-        weights: W (d_f, d_r); W̃ (D, d_r) on lifted noise for polynomial; G (n_f, d_r) for free.
+        weights: W (d_f, d_r); W̃ (D, d_r) on lifted noise for polynomial; G (n_f, d_r) for free; W₂ for ReLU.
+        first: W₁ (d_f [+ 1], m_g) of a ReLU generator, else None.
         latent: the noise's recipe when it is known; ``sample`` draws from it.
         noise: the problem's own Z, behind ``output``; None for free, for population noise and after loading.
         normalize: the convention of ``moments``.
@@ -39,6 +40,7 @@ class FittedGenerator:
     noise: Array | None = field(default=None, repr=False)
     normalize: Literal["sum", "mean"] = "sum"
     columns: tuple[str, ...] | None = None
+    first: Array | None = None
 
     def __call__(self, Z: Array) -> Array:
         """The output for noise Z (n, d_f): shape (n, d_r), in the library and dtype of the weights.
@@ -65,12 +67,17 @@ class FittedGenerator:
 
     def _apply(self, Z: Array) -> Array:
         xp = namespace(self.weights)
+        if self.first is not None:
+            N = xp.concat([Z, xp.ones_like(Z[:, :1])], axis=1) if self.spec.bias else Z
+            return xp.clip(xp.astype(N, self.weights.dtype) @ self.first, min=0.0) @ self.weights
         features = Z if self.spec.coefficients is None else lift(Z, self.spec.coefficients)
         return xp.astype(features, self.weights.dtype) @ self.weights
 
     @cached_property
     def latent_dim(self) -> int:
         """d_f: how many columns of noise the generator takes (0 for free)."""
+        if self.first is not None:
+            return int(self.first.shape[0]) - self.spec.bias
         rows = int(self.weights.shape[0])
         if self.spec.kind == "polynomial":
             return next(d for d in range(rows) if (d + 1) * (d + 2) // 2 == rows)
@@ -154,14 +161,16 @@ class FittedGenerator:
 
     @cached_property
     def hidden_weights(self) -> tuple[Float64, Float64]:
-        """(W₁, W₂) of a polynomial generator, G = σ(ZW₁)W₂: the neurons of Theorem 4.2, in float64."""
+        """(W₁, W₂) of a polynomial or ReLU generator, G = σ(ZW₁)W₂, in float64 (Theorem 4.2, Lemma C.1)."""
         from convexwgan.theory.theorem_4_2_polynomial_generator import hidden_weights
 
+        if self.first is not None:
+            return to_numpy64(self.first), to_numpy64(self.weights)
         if self.spec.kind != "polynomial":
             raise InputError(
                 "hidden_weights of the generator",
                 self.spec,
-                "be asked of Generator.polynomial",
+                "be asked of Generator.polynomial or relu",
                 "other generators have one matrix, .weights",
             )
         return hidden_weights(to_numpy64(self.weights))

@@ -101,8 +101,12 @@ class Solution:
     @property
     def claim(self) -> PlainClaim:
         """The plain arrays and numbers that ``verify`` judges."""
-        weights = None if self.generator is None else _host(self.generator.weights)
-        infeasible = self.generator is None
+        generator = self.generator
+        infeasible = generator is None
+        weights = None if generator is None else _host(generator.weights)
+        hidden = None
+        if generator is not None and generator.first is not None:
+            weights, hidden = None, (_host(generator.first), weights)
         return PlainClaim(
             weights=weights,
             neurons_u=self.dual.get("u"),
@@ -111,6 +115,7 @@ class Solution:
             output_multiplier=self.dual.get("output_multiplier"),
             value=None if infeasible else self.value,
             bound=None if infeasible else self.bound,
+            hidden=hidden,
         )
 
     def save(self, path: str | Path) -> Path:

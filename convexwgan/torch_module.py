@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convexwgan.arrays import to_numpy64
+from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.errors import InputError
 from convexwgan.extras import require
 
@@ -26,11 +26,23 @@ def generator_module(generator: FittedGenerator) -> torch.nn.Module:
             "not be asked",
             "a free generator is no function of noise; .output is its whole content",
         )
+    if generator.first is not None:
+        return _relu_module(generator)
     if generator.spec.coefficients is None:
         return _sequential(_linear(to_numpy64(generator.weights), generator))
     first, second = generator.hidden_weights
     activation = _polynomial_activation(*generator.spec.coefficients)
     return _sequential(_linear(first, generator), activation, _linear(second, generator))
+
+
+def _relu_module(generator: FittedGenerator) -> torch.nn.Module:
+    """Linear → ReLU → Linear; the bias row of W₁ becomes the first layer's bias."""
+    import torch
+
+    first, second = generator.hidden_weights
+    last = first[-1] if generator.spec.bias else None
+    entry = _linear(first[:-1] if generator.spec.bias else first, generator, bias=last)
+    return _sequential(entry, torch.nn.ReLU(), _linear(second, generator))
 
 
 def _sequential(*layers: torch.nn.Module) -> torch.nn.Module:
@@ -39,15 +51,20 @@ def _sequential(*layers: torch.nn.Module) -> torch.nn.Module:
     return torch.nn.Sequential(*layers)
 
 
-def _linear(matrix: np.ndarray[Any, np.dtype[np.float64]], generator: FittedGenerator) -> Any:
-    """A bias-free layer x ↦ x·matrix."""
+def _linear(
+    matrix: Float64, generator: FittedGenerator, bias: Float64 | None = None
+) -> Any:
+    """A layer x ↦ x·matrix [+ bias]."""
     import torch
 
     narrow = "float32" in str(generator.weights.dtype)
     rows, columns = matrix.shape
-    layer = torch.nn.Linear(rows, columns, bias=False, dtype=torch.float32 if narrow else torch.float64)
+    dtype = torch.float32 if narrow else torch.float64
+    layer = torch.nn.Linear(rows, columns, bias=bias is not None, dtype=dtype)
     with torch.no_grad():
         layer.weight.copy_(torch.as_tensor(np.ascontiguousarray(matrix.T)))
+        if bias is not None:
+            layer.bias.copy_(torch.as_tensor(bias))
     return layer
 
 

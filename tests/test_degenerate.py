@@ -1,4 +1,4 @@
-"""Degenerate inputs, one named test each: the answer is exact, proven infeasible, or refused; never wrong, never NaN."""
+"""Degenerate inputs, one named test each: exact, proven infeasible, or refused; never wrong, never NaN."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from convexwgan import Discriminator, Generator, Latent, Problem, Regularizer, Solution, Status, verify
-from convexwgan.errors import ConvexWGANError, InputError
+from convexwgan.errors import InputError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -171,8 +171,7 @@ def test_components_of_all_zero_data_are_refused_or_certified_zero() -> None:
     problem = Problem(Discriminator.quadratic(components=1) + Generator.free(), np.zeros((4, 3)))
     try:
         solution = problem.solve()
-    except ConvexWGANError as error:
-        assert "must" in str(error)
+    except InputError:
         return
     assert solution.value == 0.0
 
@@ -542,8 +541,7 @@ def test_scales_whose_squares_leave_float64_are_refused_or_correct(scale: float)
     ):
         try:
             solution = Problem(discriminator + Generator.free(), X).solve()
-        except ConvexWGANError as error:
-            assert isinstance(error, InputError)
+        except InputError:
             continue
         assert not math.isnan(solution.value)
         assert not math.isnan(solution.bound)

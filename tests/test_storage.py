@@ -1,4 +1,4 @@
-"""Files: everything that a solution or a generator holds goes round; a fault leaves the old file; other files are refused."""
+"""Files: what a solution or a generator holds goes round, a fault leaves the old file, foreign files are refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DRAWN = Latent.normal(4).draw(10, rng=2)
 def squares(W: Any) -> Any:
     import cvxpy as cp
 
-    return 0.35 * cp.sum_squares(W)
+    return 0.35 * cp.norm(W, "fro") ** 2
 
 
 CUSTOM = Regularizer.custom(
@@ -52,7 +52,9 @@ PROBLEMS = {
     "polynomial": Problem(Discriminator.quadratic(beta=5.0) + Generator.polynomial(1, 0.5, 0.1), X, DRAWN),
     "skip": Problem(Discriminator.quadratic(beta=5.0, skip=True) + Generator.linear(), X, DRAWN),
     "norm bound": Problem(Discriminator.quadratic(norm_bound=True) + Generator.linear(), X, DRAWN, normalize="mean"),
-    "population": Problem(Discriminator.quadratic(beta=1.0) + Generator.linear(), X, Latent.normal(4), normalize="mean"),
+    "population": Problem(
+        Discriminator.quadratic(beta=1.0) + Generator.linear(), X, Latent.normal(4), normalize="mean"
+    ),
     "norm": Problem(Discriminator.linear(beta=1.0) + Generator.linear() + Regularizer.norm(np.inf, 0.5), X, DRAWN),
     "joint": Problem(Discriminator.polynomial(1, 0.5, 0, beta=9.0) + Generator.linear(), X, DRAWN),
     "float32": Problem(Discriminator.quadratic(beta=5.0) + Generator.linear(), X.astype(np.float32), DRAWN),
@@ -130,7 +132,11 @@ def test_a_loaded_generator_samples_what_the_saved_one_samples(name: str, path: 
     assert generator.save(path) == path
     loaded = FittedGenerator.load(path)
     assert loaded.spec == generator.spec
-    assert (loaded.latent, loaded.normalize, loaded.columns) == (generator.latent, generator.normalize, generator.columns)
+    assert (loaded.latent, loaded.normalize, loaded.columns) == (
+        generator.latent,
+        generator.normalize,
+        generator.columns,
+    )
     np.testing.assert_array_equal(loaded.sample(5, rng=0), generator.sample(5, rng=0))
 
 
@@ -317,7 +323,7 @@ LOADERS = [Solution.load, FittedGenerator.load]
 @pytest.mark.parametrize("load", LOADERS)
 def test_a_missing_file_and_a_folder_are_refused(load: Any, tmp_path: Path) -> None:
     for place in (tmp_path / "nothing.safetensors", tmp_path):
-        with pytest.raises(InputError, match="must be an existing file: give the .* file that save"):
+        with pytest.raises(InputError, match=r"must be an existing file: give the .* file that save"):
             load(place)
 
 
@@ -351,7 +357,7 @@ def test_files_that_are_not_ours_are_refused_and_never_executed(
 ) -> None:
     monkeypatch.chdir(path.parent)
     path.write_bytes(foreign(kind))
-    with pytest.raises(FileFormatError, match="is not a safetensors file|was not written by convexwgan"):
+    with pytest.raises(FileFormatError, match=r"is not a safetensors file|was not written by convexwgan"):
         load(path)
     assert not Path("exploded").exists()
 

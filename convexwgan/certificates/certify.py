@@ -16,6 +16,7 @@ from convexwgan.certificates.certificate import Certificate, Check, Infeasibilit
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.costs import value_scale
 from convexwgan.certificates.infeasibility import find_infeasibility
+from convexwgan.certificates.latents import ReluLatents
 from convexwgan.certificates.moments import GameEvidence
 from convexwgan.certificates.repair import is_feasible, repair
 from convexwgan.certificates.spectral import rho_check, spectral_bound
@@ -114,6 +115,8 @@ def _rests_on_rho(evidence: GameEvidence) -> bool:
 def _read_weights(evidence: GameEvidence, claim: Claim) -> tuple[Float64 | None, np.dtype[Any], Checks]:
     """The claimed weights in float64 with their own dtype; None with a failing check when malformed."""
     dtype: np.dtype[Any] = np.dtype(np.float64)
+    if claim.hidden is not None:
+        return _read_network(evidence, claim.hidden)
     if claim.weights is None:
         return None, dtype, ()
     W = read_array(claim.weights)
@@ -124,6 +127,21 @@ def _read_weights(evidence: GameEvidence, claim: Claim) -> tuple[Float64 | None,
         detail = f"shape {W.shape}, expected {expected} and finite"
         return None, dtype, (Check("the weights are well formed", False, detail),)
     return W, dtype, ()
+
+
+def _read_network(evidence: GameEvidence, hidden: Any) -> tuple[Float64 | None, np.dtype[Any], Checks]:
+    """The output of a claimed ReLU network on the problem's own noise, in the coordinates of the latent side."""
+    dtype: np.dtype[Any] = np.dtype(np.float64)
+    latents = evidence.latents
+    W1, W2 = (read_array(part) for part in hidden)
+    fits = isinstance(latents, ReluLatents) and W1.ndim == W2.ndim == 2
+    fits = fits and W1.shape == (latents.network_input.shape[1], len(W2)) and W2.shape[1] == evidence.dim
+    if not fits or not bool(np.isfinite(W1).all() and np.isfinite(W2).all()):
+        detail = f"shapes {W1.shape} and {W2.shape}"
+        return None, dtype, (Check("the network is well formed", False, detail),)
+    assert isinstance(latents, ReluLatents)
+    G = np.maximum(latents.network_input @ W1, 0.0) @ W2
+    return latents.coordinates_of(G), dtype, ()
 
 
 def _repaired(evidence: GameEvidence, claimed: Attained, dtype: np.dtype[Any], tol: float) -> Attained:

@@ -14,6 +14,7 @@ class Claim(Protocol):
 
     weights: W (d_f, d_r), W̃ (D, d_r) for a polynomial generator, G (n_f, d_r) for a free one, or None.
     neurons_u (k, d_r), neurons_v (k,), skip (d_r,): D(x) = Σ σ(xᵀu_j)v_j + xᵀskip, a dual point.
+    hidden: (W₁, W₂) of a ReLU network in place of weights; its output is computed from the problem's own noise.
     output_multiplier: H (n_f, d_r) with ZᵀH = z̄yᵀ, for a norm or custom cost of the output.
     value, bound: what the claimant says that the generator attains, and that no generator can beat.
     """
@@ -28,6 +29,8 @@ class Claim(Protocol):
     def skip(self) -> Weights | None: ...
     @property
     def output_multiplier(self) -> Weights | None: ...
+    @property
+    def hidden(self) -> tuple[Weights, Weights] | None: ...
     @property
     def value(self) -> float | None: ...
     @property
@@ -45,3 +48,4 @@ class PlainClaim:
     output_multiplier: Weights | None = None
     value: float | None = None
     bound: float | None = None
+    hidden: tuple[Weights, Weights] | None = None

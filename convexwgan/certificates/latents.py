@@ -309,3 +309,36 @@ class PopulationLatents(_SpectralLatents):
     def output(self, W: Float64) -> Float64:
         remedy = "regularise the weights, or draw a sample of the noise"
         raise InputError("output of population noise", "no samples", "not be asked for", remedy)
+
+
+class ReluLatents:
+    """What a ReLU generator adds: its network input N = Z or [Z 1], and coordinates of a network's output."""
+
+    network_input: Float64
+
+    def coordinates_of(self, G: Float64) -> Float64:
+        """The weights, in the sense of this latent side, whose output is G."""
+        return G
+
+
+class ReluFreeLatents(ReluLatents, FreeLatents):
+    """A ReLU generator on noise in general position: every output G is reachable."""
+
+
+class ReluSpanLatents(ReluLatents, SampledLatents):
+    """A ReLU generator whose outputs fill F ⊗ ℝ^d, F = span{(Nu)₊} ≠ ℝ^n: linear on an orthonormal basis of F."""
+
+    def coordinates_of(self, G: Float64) -> Float64:
+        return self.transposed(G)
+
+
+def relu_latents(Z: Float64, bias: bool, normalize: str) -> ReluFreeLatents | ReluSpanLatents:
+    """The reachable outputs of (NW₁)₊W₂ as a free generator, or as a linear one on a basis (MATH 2.4)."""
+    N = np.hstack([Z, np.ones((len(Z), 1))]) if bias else Z
+    weight = 1.0 if normalize == "sum" else 1.0 / len(Z)
+    from convexwgan.geometry.reachability import reachable_basis
+
+    basis = reachable_basis(N)
+    latents = ReluFreeLatents(len(Z), weight) if basis is None else ReluSpanLatents(basis, weight)
+    latents.network_input = N
+    return latents

@@ -18,6 +18,7 @@ from convexwgan.certificates.latents import (
     Latents,
     PopulationLatents,
     SampledLatents,
+    relu_latents,
 )
 from convexwgan.errors import InputError
 from convexwgan.geometry.spectra import components_threshold
@@ -189,8 +190,8 @@ def gather(
     if normalize not in ("sum", "mean"):
         raise InputError("normalize", normalize, 'be "sum" or "mean"', "it says whether moments are sums or means")
     discriminator, generator = wgan.players
-    if discriminator.kind == "relu" or generator.kind in ("relu", "distribution"):
-        remedy = "linear, quadratic and polynomial discriminators with free, linear and polynomial generators are"
+    if discriminator.kind == "relu" or generator.kind == "distribution":
+        remedy = "linear, quadratic and polynomial discriminators with free, linear, polynomial and ReLU generators are"
         raise InputError("wgan", wgan, "be covered by the moment bounds", remedy)
     X = as_samples(X, "X")
     real = real_moments(X, normalize)
@@ -223,5 +224,7 @@ def _latents(generator: Generator, Z: Any, latent: Latent | None, n_fake: int, n
             raise InputError("normalize", normalize, 'be "mean" for population noise', "a population has no sum")
         return PopulationLatents(latent.dim, generator.coefficients)
     Z = as_samples(Z.array if isinstance(Z, DrawnNoise) else Z, "Z")
+    if generator.kind == "relu":
+        return relu_latents(to_numpy64(Z), generator.bias, normalize)
     weight = 1.0 if normalize == "sum" else 1.0 / int(Z.shape[0])
     return SampledLatents(Z, weight, generator.coefficients)

@@ -91,7 +91,7 @@ def verify(problem: ProblemLike, solution: SolutionLike) -> Certificate:
 
 def _precision(claim: Claim) -> float:
     """How well claimed numbers can be reproduced: 1e-9, or 1e-5 from float32 arrays."""
-    return 1e-5 if any(_is_float32(part) for part in (claim.weights, claim.neurons_u, claim.neurons_v)) else 1e-9
+    return 1e-5 if any(_is_float32(part) for part in (claim.weights, *(claim.hidden or ()), claim.neurons_u, claim.neurons_v)) else 1e-9
 
 
 def _window(claim: Claim) -> Scales:

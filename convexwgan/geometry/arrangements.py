@@ -51,7 +51,7 @@ class Hyperplanes:
     @property
     def rank(self) -> int:
         """r, the rank of Z."""
-        return self.basis.shape[1]
+        return int(self.basis.shape[1])
 
     def signs_of_rows(self, signs: Bools) -> Bools:
         """Signs of the hyperplanes, shape (k, h), as patterns 1[z_iᵀu > 0] of all the rows, shape (k, n)."""

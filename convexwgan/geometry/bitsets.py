@@ -61,7 +61,8 @@ class Incidence:
     def from_pairs(cls, first: Integers, second: Integers, k: int) -> Incidence:
         """The distinct pairs (first, second), first < k, sorted."""
         width = int(second.max(initial=0)) + 1
-        codes = np.unique(first * width + second)
+        codes = np.sort(first * width + second)
+        codes = codes[np.diff(codes, prepend=-1) > 0]
         indptr = np.searchsorted(codes, np.arange(k + 1) * width)
         return cls(indptr.astype(np.int64), codes % width)
 

@@ -10,12 +10,13 @@ import numpy as np
 from convexwgan.arrays import Float64
 from convexwgan.errors import InputError
 from convexwgan.geometry.arrangements import Arrangement
-from convexwgan.geometry.bitsets import Integers
+from convexwgan.geometry.bitsets import Bools, Integers
 from convexwgan.geometry.moments import require_matrix
 
 MAX_RANK = 4
 _MAX_CONE = 12
 _FEASIBLE = 1e-9
+_FLAT = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +107,9 @@ def cone_price(B: Float64, Q: Float64) -> float:
     if p > min(r, _MAX_CONE) or np.linalg.matrix_rank(B / np.where(lengths > 0.0, lengths, 1.0)) < p:
         must = f"be at most {_MAX_CONE} independent rays"
         raise InputError("columns of B", B, must, "split the cone with triangulate")
-    rays, cone = (B / lengths).T, np.arange(p)[None]
-    best = max(
-        face_maximum(rays, faces, Q[None], np.zeros(len(faces), np.int64)).value for faces in _faces(cone)
-    )
-    return best
+    rays = (B / lengths).T
+    batches = cone_faces(np.arange(p)[None])
+    return max(face_maximum(rays, faces, Q[None], owner).value for faces, owner in batches)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,30 +161,25 @@ def face_maximum(
     Returns:
         FaceMaximum; value 0 and u = 0 where no face has a stationary direction (of positive value).
     """
-    B = np.swapaxes(rays[faces], 1, 2)
-    Q, T = np.linalg.qr(B)
-    gains = np.swapaxes(Q, 1, 2) @ A[owner]
+    Q, T = np.linalg.qr(np.swapaxes(rays[faces], 1, 2))
+    is_thick = np.abs(np.diagonal(T, axis1=1, axis2=2)).min(axis=1) > _FLAT  # others equal a face of theirs
+    Q, T, maps = Q[is_thick], T[is_thick], A[owner[is_thick]]
+    gains = np.swapaxes(Q, 1, 2) @ maps
     W = gains if signed else np.linalg.eigh(gains @ np.swapaxes(gains, 1, 2))[1]
     C = np.linalg.solve(T, W)
-    slack = _FEASIBLE * np.abs(C).max(axis=1)
-    sign = np.where((C >= -slack[:, None]).all(axis=1), 1.0, 0.0)
+    slack = _FEASIBLE * np.abs(C).max(axis=1, keepdims=True)
+    sign = np.where((slack >= -C).all(axis=1, keepdims=True), 1.0, 0.0)
     if not signed:
-        sign = np.where((C <= slack[:, None]).all(axis=1), -1.0, sign)
-    C = np.maximum(C * sign[:, None], 0.0)
-    U = B @ C
-    lengths = np.linalg.norm(U, axis=1)
-    U = U / np.where(lengths > 0.0, lengths, 1.0)[:, None]
-    images = np.swapaxes(A[owner], 1, 2) @ U
+        sign = np.where((slack >= C).all(axis=1, keepdims=True), -1.0, sign)
+    U = Q @ (T @ np.maximum(C * sign, 0.0))
+    lengths = np.linalg.norm(U, axis=1, keepdims=True)
+    U = U / np.where(lengths > 0.0, lengths, 1.0)
+    images = np.swapaxes(maps, 1, 2) @ U
     values = images[:, 0] if signed else np.linalg.norm(images, axis=1)
-    best = np.unravel_index(int(values.argmax()), values.shape)
-    value = float(values[best])
-    if value <= 0.0:
+    if values.max(initial=0.0) <= 0.0:
         return FaceMaximum(0.0, np.zeros(rays.shape[1]), len(faces))
-    return FaceMaximum(value, U[best[0], :, best[1]], len(faces))
-
-
-def _faces(cone: Integers) -> list[Integers]:
-    return [faces for faces, _ in cone_faces(cone)]
+    face, vector = np.unravel_index(int(values.argmax()), values.shape)
+    return FaceMaximum(float(values[face, vector]), U[face, :, vector], len(faces))
 
 
 def _facet_rays(arrangement: Arrangement, chosen: Integers) -> tuple[Integers, Integers, Integers]:
@@ -216,13 +210,18 @@ def _triangles(owner: Integers, facet: Integers, ray: Integers) -> tuple[Integer
     pairs = [_pairs_of(ray, starts[sizes == size], int(size)) for size in np.unique(sizes)]
     start = np.concatenate([first for first, _ in pairs])
     pair = np.concatenate([rays for _, rays in pairs])
-    # number the pairs (cell, v, w) and keep those that occur in two facets of the cell
-    _, number, times = np.unique(
-        np.column_stack([owner[start], pair]), axis=0, return_inverse=True, return_counts=True
-    )
-    apex = ray[start]
-    is_kept = (times[number.reshape(-1)] == 2) & (apex != pair[:, 0])
-    return np.column_stack([apex, pair])[is_kept], owner[start][is_kept]
+    is_kept = _occurs_twice(owner[start], pair) & (ray[start] != pair[:, 0])
+    return np.column_stack([ray[start], pair])[is_kept], owner[start][is_kept]
+
+
+def _occurs_twice(owner: Integers, pair: Integers) -> Bools:
+    """Which of the pairs (cell, v, w) are listed twice; none is listed more often."""
+    order = np.lexsort((pair[:, 1], pair[:, 0], owner))
+    same = (owner[order[1:]] == owner[order[:-1]]) & (pair[order[1:]] == pair[order[:-1]]).all(axis=1)
+    twice = np.zeros(len(owner), dtype=np.bool_)
+    twice[order[1:]] = same
+    twice[order[:-1]] |= same
+    return twice
 
 
 def _pairs_of(ray: Integers, starts: Integers, size: int) -> tuple[Integers, Integers]:

@@ -57,7 +57,8 @@ def rays_of(Y: Float64, tie: float) -> Rays:
         tie: the tolerance.
     """
     h, r = Y.shape
-    simple_v, simple_on, tied = [], [], set()
+    simple_v, simple_on = [], []
+    tied: set[bytes] = set()
     residual, margin = 0.0, np.inf
     for chosen in _subsets(h, r - 1, _CHUNK // h):
         v, volume = _normal_to(Y[chosen])
@@ -87,7 +88,7 @@ def corners_of(Y: Float64, rays: Rays, tie: float) -> Corners:
     r = Y.shape[1]
     is_simple = rays.is_on.sum(axis=1) == r - 1
     parts = [_simple_corners(Y, rays, np.flatnonzero(is_simple))]
-    parts += [_tied_corners(Y, rays, k, tie) for k in np.flatnonzero(~is_simple)]
+    parts += [_tied_corners(Y, rays, int(k), tie) for k in np.flatnonzero(~is_simple)]
     offsets = np.cumsum([0, *(len(part.rays) for part in parts[:-1])])
     return Corners(
         np.concatenate([part.patterns for part in parts]),
@@ -159,6 +160,8 @@ def _normal_to(rows: Float64) -> tuple[Float64, Float64]:
 def _simple_corners(Y: Float64, rays: Rays, chosen: Integers) -> Corners:
     """The 2^{r−1} cells at each ray that lies on exactly r − 1 hyperplanes, all of them facets there."""
     h, r = Y.shape
+    if r == 1:  # the one hyperplane is the origin, through which no ray passes
+        return Corners(_signs_off(Y, rays, chosen), chosen, chosen, chosen)
     on = np.nonzero(rays.is_on[chosen])[1].reshape(len(chosen), r - 1)
     base = _signs_off(Y, rays, chosen)
     bits = one_bit(h)

@@ -258,3 +258,20 @@ def _truncated(V: Array, values: Array, s: Array, tolerance: float, ambiguity: f
     near = (s * ambiguity >= tolerance) & (s <= ambiguity * tolerance)
     is_ambiguous = tolerance > 0.0 and bool(xp.any(near))
     return LatentSpectrum(V[:, :rank], values[:rank], s, tolerance, rank, is_ambiguous)
+
+
+def orthogonal_complement(direction: Array) -> Array:
+    """An orthonormal basis, shape (r, r − 1), of the complement of a nonzero vector: Householder's reflection to ∓e₁.
+
+    >>> import numpy as np
+    >>> np.abs(orthogonal_complement(np.array([0.0, 2.0]))).tolist()
+    [[1.0], [0.0]]
+    """
+    xp = namespace(direction)
+    r = int(direction.shape[0])
+    unit = direction / xp.linalg.vector_norm(direction)
+    sign = 1.0 if float(unit[0]) >= 0 else -1.0
+    identity = xp.eye(r, dtype=direction.dtype, device=device_of(direction))
+    w = unit + sign * identity[:, 0]
+    reflection = identity - 2.0 * w[:, None] * w[None, :] / xp.sum(w**2)
+    return reflection[:, 1:]

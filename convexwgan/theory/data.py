@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
-from convexwgan.arrays import Array, eps_of, namespace
+from convexwgan.arrays import Array, eps_of, like, namespace, to_numpy64
 from convexwgan.geometry.moments import Moments, moments_of
 from convexwgan.geometry.polynomials import lift, lifted_normal_moments
 from convexwgan.geometry.spectra import (
@@ -43,15 +43,13 @@ class GameData:
         self.wgan, self.X, self.Z, self.latent = wgan, X, Z, latent
         self.n_fake, self.normalize = n_fake, normalize
         self.n_real, self.dim = int(X.shape[0]), int(X.shape[1])
-        self.is_free = wgan.players[1].kind == "free"
-        self.is_population = latent is not None and Z is None and not self.is_free
+        self.is_population = latent is not None and Z is None and wgan.players[1].needs_noise
 
     def at_beta(self, wgan: WGAN) -> GameData:
         """The same data under another β_d; factorisations are shared."""
         twin = GameData(wgan, self.X, self.Z, self.latent, self.n_fake, self.normalize)
-        for name in ("moments", "spectrum", "centred_spectrum", "features", "latent_spectrum", "latent_mean", "rho"):
-            if name in self.__dict__:
-                twin.__dict__[name] = self.__dict__[name]
+        shared = {name: value for name, value in self.__dict__.items() if name not in ("wgan", "beta")}
+        twin.__dict__.update(shared)
         return twin
 
     # ---- real data -------------------------------------------------------------------------------------------
@@ -117,10 +115,39 @@ class GameData:
 
     # ---- noise -----------------------------------------------------------------------------------------------
 
+    @property
+    def is_free(self) -> bool:
+        """Whether every output is reachable: a free generator, or a ReLU one on noise in general position."""
+        kind = self.wgan.players[1].kind
+        return kind == "free" or (kind == "relu" and self.reachable_basis is None)
+
+    @cached_property
+    def network_input(self) -> Array:
+        """Z, with a constant column for a ReLU generator with bias: what the first layer sees, (n_f, d_f [+ 1])."""
+        assert self.Z is not None
+        xp = namespace(self.Z)
+        if not self.wgan.players[1].bias:
+            return self.Z
+        return xp.concat([self.Z, xp.ones_like(self.Z[:, :1])], axis=1)
+
+    @cached_property
+    def reachable_basis(self) -> Array | None:
+        """An orthonormal basis (n_f, q) of F = span{(Zu)₊} for a ReLU generator; None when F is all of ℝ^{n_f}."""
+        from convexwgan.geometry.reachability import reachable_basis
+
+        basis = reachable_basis(to_numpy64(self.network_input))
+        return None if basis is None else like(self.X, basis, dtype=namespace(self.X).float64)
+
     @cached_property
     def features(self) -> Array | None:
-        """What the weights act on, (n_f, p): Z, lifted for a polynomial generator; None for free or population."""
-        coefficients = self.wgan.players[1].coefficients
+        """What the weights act on, (n_f, p): Z, lifted for a polynomial generator, a basis of F for a ReLU one.
+
+        None for free outputs and for population noise.
+        """
+        generator = self.wgan.players[1]
+        if generator.kind == "relu":
+            return self.reachable_basis
+        coefficients = generator.coefficients
         return self.Z if self.Z is None or coefficients is None else lift(self.Z, coefficients)
 
     @cached_property
@@ -134,6 +161,11 @@ class GameData:
     def feature_count(self) -> int:
         """Columns that the weights act on: d_f, lifted for a polynomial generator; 0 for a free one."""
         return 0 if self.is_free else int(self.latent_mean.shape[0])
+
+    @cached_property
+    def input_spectrum(self) -> LatentSpectrum:
+        """Eigenpairs of w NᵀN for the network input N of a ReLU generator: its range holds the cheap outputs."""
+        return latent_spectrum(self.network_input, self.fake_weight, eps=self._noise_eps)
 
     @cached_property
     def latent_mean(self) -> Array:

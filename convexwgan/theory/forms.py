@@ -42,7 +42,8 @@ CONIC_FORMS = frozenset({Stage.CONE_PROGRAM, Stage.COVARIANCE_PROGRAM, Stage.MOM
 class Form:
     """A WGAN at one stage of its reduction.
 
-    ``lifted``: a polynomial generator has become a linear one on lifted noise Z̃ (Theorem 4.2).
+    ``lifted``: a polynomial generator has become a linear one on lifted noise Z̃ (Theorem 4.2), a ReLU one a
+    linear one on a basis of its reachable outputs (Theorem 2.1).
     ``population``: the noise is a distribution, not a sample.
     """
 
@@ -74,8 +75,8 @@ class Form:
 
     @property
     def is_linear(self) -> bool:
-        """Whether the output is linear in its weights: G = ZW, or Z̃W̃ once lifted."""
-        return self.generator.kind == "linear" or (self.generator.kind == "polynomial" and self.lifted)
+        """Whether the output is linear in its weights: G = ZW, or once lifted Z̃W̃, or F's basis times weights."""
+        return self.generator.kind == "linear" or (self.generator.kind in ("polynomial", "relu") and self.lifted)
 
     @property
     def method(self) -> str | None:

@@ -11,12 +11,16 @@ from __future__ import annotations
 import math
 
 from convexwgan.arrays import Array, namespace
+from convexwgan.geometry.spectra import orthogonal_complement
 from convexwgan.theory.candidate import MomentPoint
 from convexwgan.theory.data import GameData
+from convexwgan.theory.relu_factor import factored_output
 
 
 def realize(point: MomentPoint, data: GameData) -> Array:
     """Weights of a generator whose output has the moments of ``point``: W (p, d_r), or G (n_f, d_r) when free."""
+    if data.wgan.players[1].kind == "relu":
+        return relu_output(point, data)
     return _free_output(point, data) if data.is_free else _linear_weights(point, data)
 
 
@@ -80,19 +84,18 @@ def _linear_weights(point: MomentPoint, data: GameData) -> Array:
         frame = spectrum.vectors[:, :k] / xp.sqrt(spectrum.values[:k])[None, :]  # largest with largest
         W = frame @ xp.matrix_transpose(scaled)
     else:
-        B = _complement(data.latent_direction)[:, :k]
+        B = orthogonal_complement(data.latent_direction)[:, :k]
         frame = spectrum.vectors @ (B / xp.sqrt(spectrum.values)[:, None])
         W = frame @ xp.matrix_transpose(scaled)
     return W if point.mean is None else W + mean_weights(point.mean, data)
 
 
-def _complement(direction: Array) -> Array:
-    """An orthonormal basis (r, r−1) of the complement of ``direction``: Householder's reflection of it to −e₁."""
-    xp = namespace(direction)
-    r = int(direction.shape[0])
-    unit = direction / xp.linalg.vector_norm(direction)
-    sign = 1.0 if float(unit[0]) >= 0 else -1.0
-    identity = xp.eye(r, dtype=direction.dtype)
-    w = unit + sign * identity[:, 0]
-    reflection = identity - 2.0 * w[:, None] * w[None, :] / xp.sum(w**2)
-    return reflection[:, 1:]
+def relu_output(point: MomentPoint, data: GameData) -> Array:
+    """G with the factor that the generator asks for; in coordinates of the basis of F where not all is reachable."""
+    xp = namespace(point.directions)
+    G = factored_output(point, data)
+    if data.is_free:
+        return G if point.mean is None else G + mean_weights(point.mean, data)
+    assert data.features is not None
+    W = xp.matrix_transpose(data.features) @ G
+    return W if point.mean is None else W + mean_weights(point.mean, data)

@@ -15,7 +15,7 @@ from convexwgan.arrays import to_numpy64
 from convexwgan.geometry.polynomials import lift
 from convexwgan.theory.forms import Normalize
 
-Matrix = np.ndarray[Any, np.dtype[np.float64]]
+Matrix = Any  # a NumPy array
 BETA_G = 0.7
 OUTPUT, WEIGHTS = Regularizer.output(BETA_G), Regularizer.weights(BETA_G)
 NORMALIZE: tuple[Normalize, ...] = ("sum", "mean")
@@ -191,9 +191,7 @@ def test_the_weights_are_those_of_equation_15(rng: np.random.Generator) -> None:
     solution = game.solve(Discriminator.quadratic(beta=beta) + Generator.linear() + WEIGHTS)
     lam, Q = np.linalg.eigh(game.Z.T @ game.Z)
     values, V = np.linalg.eigh(M)
-    terms = [
-        np.outer(Q[:, -1 - i], V[:, -1 - i]) * np.sqrt((values[-1 - i] - beta) / lam[-1 - i]) for i in range(3)
-    ]
+    terms = [np.outer(Q[:, -1 - i], V[:, -1 - i]) * np.sqrt((values[-1 - i] - beta) / lam[-1 - i]) for i in range(3)]
     assert solution.generator is not None
     W = solution.generator.weights
     distances = [np.linalg.norm(W - sum(sign * term for sign, term in zip(signs, terms, strict=True)))
@@ -237,7 +235,9 @@ def test_no_local_search_finds_smaller_weights_than_the_matched_spectra(rng: np.
     for _ in range(12):
         w, upper, lower, rho = rng.standard_normal(9), np.zeros((3, 3)), np.zeros((3, 3)), 1.0
         for _ in range(25):
-            w = minimize(augmented, w, (upper, lower, rho), jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-10}).x
+            w = minimize(
+                augmented, w, (upper, lower, rho), jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-10}
+            ).x
             S = w.reshape(3, 3).T @ A @ w.reshape(3, 3)
             upper = psd_part(upper + rho * (M - S - beta * np.eye(3)))
             lower = psd_part(lower + rho * (S - M - beta * np.eye(3)))
@@ -349,7 +349,9 @@ def test_the_mean_is_kept_and_centred_eigenvalues_are_thresholded(
     assert_certified(solution, BETA_G / 2 * (float(m @ m) / r + float(plus(gamma - beta).sum())))
     s, S = game.fake(game.output(solution))
     np.testing.assert_allclose(s, m, rtol=1e-9)
-    np.testing.assert_allclose(S, np.outer(m, m) / r + (V * plus(gamma - beta)) @ V.T, atol=1e-9 * np.linalg.norm(M))
+    np.testing.assert_allclose(
+        S, np.outer(m, m) / r + (V * plus(gamma - beta)) @ V.T, atol=1e-9 * float(np.linalg.norm(M))
+    )
 
 
 def test_a_mean_longer_than_the_noise_can_carry_is_infeasible(array_library: ModuleType) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from convexwgan.theory.data import GameData
 SKIP = Discriminator.quadratic(beta=2.0, skip=True)
 
 
-def with_spectrum(values: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+def with_spectrum(values: Any, n: int, rng: np.random.Generator) -> Any:
     """X (n, d) whose squared singular values are ``values``."""
     d = len(values)
     L = np.linalg.qr(rng.standard_normal((n, d)))[0]

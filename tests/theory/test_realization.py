@@ -45,9 +45,9 @@ def wanted(target: MomentPoint, rho: float) -> tuple[np.ndarray, np.ndarray | No
 
 def assert_has_moments(G: np.ndarray, weight: float, target: MomentPoint, rho: float) -> None:
     S, s = wanted(target, rho)
-    np.testing.assert_allclose(weight * G.T @ G, S, atol=1e-11 * np.linalg.norm(S))
+    np.testing.assert_allclose(weight * G.T @ G, S, atol=1e-11 * float(np.linalg.norm(S)))
     if s is not None:
-        np.testing.assert_allclose(weight * G.sum(axis=0), s, atol=1e-11 * np.linalg.norm(s))
+        np.testing.assert_allclose(weight * G.sum(axis=0), s, atol=1e-11 * float(np.linalg.norm(s)))
 
 
 def rho_of(F: np.ndarray, weight: float) -> float:
@@ -79,7 +79,9 @@ def test_a_free_output_has_the_moments_that_were_asked_for(
 
 
 @pytest.mark.parametrize("n_fake", [3, 6])
-def test_a_free_output_can_use_all_of_its_rank(array_library: ModuleType, rng: np.random.Generator, n_fake: int) -> None:
+def test_a_free_output_can_use_all_of_its_rank(
+    array_library: ModuleType, rng: np.random.Generator, n_fake: int
+) -> None:
     X = array_library.asarray(rng.standard_normal((6, DIM)))
     data = GameData(pair(Generator.free()), X, None, None, n_fake, "sum")
     full = point(min(n_fake, DIM), rng, array_library, with_mean=False)

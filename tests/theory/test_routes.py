@@ -1,4 +1,4 @@
-"""Routes: the chain of theorems of every covered pair, the reasons of every refusal, and what a missing theorem changes."""
+"""Routes: the theorems of every covered pair, the reason of every refusal, what a missing theorem changes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def custom(of: str) -> Regularizer:
     return Regularizer.custom(lambda W: W, of)  # type: ignore[arg-type]
 
 
-def chain(wgan: WGAN, method: str = "auto", population: bool = False, theorems: Sequence[Reduction] = THEOREMS) -> Chain:
+def chain(
+    wgan: WGAN, method: str = "auto", population: bool = False, theorems: Sequence[Reduction] = THEOREMS
+) -> Chain:
     root = first_form(wgan, "mean" if population else "sum", population)
     return tuple(type(step.theorem).__name__ for step in plan(root, method, theorems).steps)
 
@@ -54,7 +56,9 @@ def closed_form_pairs() -> Iterator[tuple[WGAN, Chain]]:
             for R in regularizers:
                 yield D + G + R, expected(D, G, "MeanMatching", "MeanShrinkage")
         for D in (*SECOND, Discriminator.quadratic(components=3)):
-            threshold = "NormBoundThreshold" if D.norm_bound else "LinearThreshold" if G.has_weights else "FreeThreshold"
+            threshold = (
+                "NormBoundThreshold" if D.norm_bound else "LinearThreshold" if G.has_weights else "FreeThreshold"
+            )
             yield D + G + OUTPUT, expected(D, G, "CovarianceMatching", threshold)
             if G.has_weights:
                 yield D + G + WEIGHTS, expected(D, G, "CovarianceMatching", "MatchedSpectra")
@@ -167,7 +171,9 @@ def test_the_graph_of_every_pair_has_no_cycle() -> None:
 def test_a_closed_form_is_cheaper_than_a_semidefinite_program() -> None:
     root = first_form(SECOND[0] + LINEAR)
     lengths = nx.single_source_dijkstra_path_length(reduction_graph(root), root, weight="cost")
-    cheapest = {method: min(v for form, v in lengths.items() if form.method == method) for method in ("closed_form", "conic")}
+    cheapest = {
+        method: min(v for form, v in lengths.items() if form.method == method) for method in ("closed_form", "conic")
+    }
     assert cheapest["closed_form"] < cheapest["conic"]
 
 
@@ -198,7 +204,11 @@ REFUSED = [
     (JOINT[0] + LINEAR + WEIGHTS, "not a function of the output moments", JOINT[0] + LINEAR),
     (JOINT[1] + FREE + NORM, "not a function of the output moments", JOINT[1] + FREE),
     (Discriminator.relu(beta=1.0) + FREE, "ReLU discriminator", Discriminator.quadratic(beta=1.0) + FREE),
-    (Discriminator.relu(beta=1.0, bias=True) + LINEAR, "ReLU discriminator", Discriminator.quadratic(beta=1.0) + LINEAR),
+    (
+        Discriminator.relu(beta=1.0, bias=True) + LINEAR,
+        "ReLU discriminator",
+        Discriminator.quadratic(beta=1.0) + LINEAR,
+    ),
     (
         Discriminator.relu(norm_bound=True) + LINEAR,
         "ReLU discriminator",
@@ -213,7 +223,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("wgan", "reason", "nearest"), REFUSED, ids=lambda value: repr(value))
-def test_an_uncovered_pair_is_refused_with_the_reason_and_the_nearest_pair(wgan: WGAN, reason: str, nearest: WGAN) -> None:
+def test_an_uncovered_pair_is_refused_with_the_reason_and_the_nearest_pair(
+    wgan: WGAN, reason: str, nearest: WGAN
+) -> None:
     message = refusal(wgan)
     assert message.startswith(f"{wgan!r} is not covered")
     assert reason in message

@@ -1,0 +1,281 @@
+"""The weight problem of a ReLU generator as one semidefinite program over the cones of its arrangement (MATH 2.4)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from convexwgan.arrays import Float64
+from convexwgan.errors import InputError, MemoryLimitError
+from convexwgan.geometry.cones import SimplicialCones
+from convexwgan.geometry.moments import require_matrix
+from convexwgan.solvers.conic.memory import available_bytes
+from convexwgan.solvers.conic.model import ConicModel, Values, dual, load_cvxpy, positive_or_one, primal
+
+Cones = SimplicialCones | Sequence[Float64]
+"""Cones that tile latent space: ``triangulate(arrangement)``, or the rays of each cone as columns (d_f, p)."""
+
+EXACT_RAYS = 4  # copositive = PSD + nonnegative up to this order (Diananda 1962)
+SPAN_TOLERANCE = 1e-9  # directions of output that need weights 1e9 times larger than the easiest ones do not count
+TARGET_TOLERANCE = 1e-6
+_NUMBER = 8
+_FIXED = 60_000_000
+_BLOCK = 10
+
+
+@dataclass(frozen=True, eq=False)
+class ReluBlock:
+    """One convex piece {Bc} of latent space: gram = BᵀB (p, p), features = (ZB)₊ (n, p); (Z Bc)₊ = features·c."""
+
+    gram: Float64
+    features: Float64
+
+
+@dataclass(frozen=True, eq=False)
+class _Reduced:
+    """G = F target Qᵀ + (what no network reaches): F (n, f) spans all the outputs, Q (d_r, q) the rows of G."""
+
+    F: Float64
+    Q: Float64
+    target: Float64
+    left_over: Float64
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Z = ζ Z', G = γ G', and the value = q value'; β' is the weight of Σ‖v‖ in scaled units."""
+
+    zeta: float
+    gamma: float
+    beta: float
+    q: float
+
+
+def ki_program(
+    Z: Float64,
+    G: Float64,
+    cones: Cones,
+    *,
+    beta: float | None = None,
+    doubly_nonnegative: bool = True,
+    natural: bool = False,
+    memory_limit: int | None = None,
+) -> ConicModel:
+    """The least weights of a ReLU network with output G: the K_i norms of all cells in one semidefinite program.
+
+    Problem, with Φ_τ = (ZB_τ)₊ (so (Zu)₊ = Φ_τc for u = B_τc, c ≥ 0):
+        min Σ_τ ½(tr(B_τᵀB_τ C_τ) + tr E_τ)   s.t.  [[C_τ, Y_τ], [Y_τᵀ, E_τ]] ⪰ 0,  C_τ ≥ 0,  Σ_τ Φ_τY_τ = G
+    soft form (β given):  min ½‖Σ_τ Φ_τY_τ − G‖_F² + β Σ_τ ½(tr(B_τᵀB_τ C_τ) + tr E_τ),  same cones.
+    The solver gets the dual, which has fewer variables and always an interior:
+        max ⟨R, G⟩ (soft: − ½‖R‖_F²)   s.t.  [[β B_τᵀB_τ − N_τ, Φ_τᵀR], [RᵀΦ_τ, β I]] ⪰ 0,  N_τ ≥ 0  (hard: β = 1),
+    that is ‖Rᵀ(Zu)₊‖ ≤ β‖u‖ on every cone, proved by "PSD + nonnegative". The value is exact where every cone has at
+    most 4 rays, and a lower bound otherwise or with ``doubly_nonnegative=False`` (C_τ free: the nuclear norm).
+
+    R is sought among the outputs that networks can have and the rows of G can combine to: f × q unknowns,
+    f ≤ min(n, rays), q = rank(G). Nothing is lost: the rest of R never meets a constraint.
+
+    Args:
+        Z: latent samples, shape (n, d_f).
+        G: target output, shape (n, d_r).
+        cones: cones inside the row space of Z that tile it, each inside one cell of the arrangement of Z.
+        beta: β of the soft form; None for equality.
+        doubly_nonnegative: whether C_τ ≥ 0 is asked for.
+        natural: keep the user's units (for export).
+        memory_limit: bytes allowed; None asks the system.
+
+    Returns:
+        ConicModel: values "C" (cones, p, p) and "Y" (cones, p, d_r), padded with zeros where cones differ in
+        rays, and "residual" (the norm of the part of G that no network reaches); multipliers "R" (n, d_r).
+
+    Raises:
+        InputError: shapes that do not fit, no cones, β not > 0, or (equality) a target out of reach by more than
+            1e-6 of its norm.
+        MemoryLimitError: before anything is built, with the number of bytes.
+
+    Reference: Lemma C.1; MATH 2.4 "Exact SDP"; Diananda 1962 for the 4 rays.
+
+    >>> import numpy as np
+    >>> from convexwgan.geometry.arrangements import enumerate_cells
+    >>> from convexwgan.geometry.cones import triangulate
+    >>> from convexwgan.solvers.conic import run
+    >>> Z = np.eye(2)
+    >>> model = ki_program(Z, np.array([[3.0], [4.0]]), triangulate(enumerate_cells(Z)))
+    >>> print(round(run(model).objective, 6))
+    5.0
+    """
+    _check(Z, G, beta)
+    bases = cone_rays(cones, Z.shape[1])
+    blocks = [ReluBlock(B.T @ B, np.maximum(Z @ B, 0.0)) for B in bases]
+    return relu_program("ki_norm", blocks, G, beta, doubly_nonnegative, natural, memory_limit)
+
+
+def cone_rays(cones: Cones, d: int) -> list[Float64]:
+    """The rays of each cone as unit columns in ℝ^d.
+
+    Raises:
+        InputError: no cone, a wrong shape, or a zero ray.
+    """
+    if isinstance(cones, SimplicialCones):
+        return list(cones.arrangement.basis @ cones.generators)
+    bases = [np.asarray(B, dtype=np.float64) for B in cones]
+    remedy = "use triangulate(enumerate_cells(Z))"
+    if not bases:
+        raise InputError("cones", "no cone", "be at least one", remedy)
+    for B in bases:
+        require_matrix(B, "a cone of cones")
+        lengths = np.linalg.norm(B, axis=0)
+        if B.shape[0] != d or not np.all(lengths > 0):
+            raise InputError("a cone of cones", B, f"have nonzero rays as columns of length {d}", remedy)
+    return [B / np.linalg.norm(B, axis=0) for B in bases]
+
+
+def relu_program(
+    name: str,
+    blocks: Sequence[ReluBlock],
+    G: Float64,
+    beta: float | None,
+    doubly_nonnegative: bool,
+    natural: bool,
+    memory_limit: int | None,
+) -> ConicModel:
+    """The program of ``ki_program`` for any list of convex pieces; ``blocks`` may be cells or cones."""
+    cp = load_cvxpy()
+
+    reduced = _reduce(blocks, G, beta)
+    f, q = reduced.target.shape
+    check_ki_memory([len(block.gram) for block in blocks], f, q, limit=memory_limit)
+    units = _units(blocks, G, beta, natural)
+    R = cp.Variable((f, q), name="R")
+    cones = [_dual_cone(block, reduced.F, R, units, doubly_nonnegative) for block in blocks]
+    gain = cp.sum(cp.multiply(R, reduced.target / units.gamma))
+    if beta is not None:  # what no network reaches stays in the residual, whatever the weights
+        gain = gain - cp.sum_squares(R) / 2 + float(np.sum(reduced.left_over**2)) / (2 * units.gamma**2)
+    problem = cp.Problem(cp.Maximize(gain), [constraint for cone in cones for constraint in cone])
+
+    def unpack() -> Values:
+        solved = [_primal_block(cone[0], len(block.gram), units) for cone, block in zip(cones, blocks, strict=True)]
+        residual = np.asarray(np.linalg.norm(reduced.left_over))
+        return {"C": _stack([C for C, _ in solved]), "Y": _stack([Y for _, Y in solved]) @ reduced.Q.T} | {
+            "residual": residual
+        }
+
+    def multipliers() -> Values:
+        lifted = reduced.F @ primal(R, units.q / units.gamma) @ reduced.Q.T
+        return {"R": lifted if beta is None else lifted + reduced.left_over}
+
+    return ConicModel(name, problem, {"R": R}, unpack, multipliers, units.q)
+
+
+def _dual_cone(block: ReluBlock, F: Float64, R: Any, units: _Units, doubly_nonnegative: bool) -> list[Any]:
+    """[[β BᵀB − N, Φᵀ R], [RᵀΦ, β I]] ⪰ 0 with N ≥ 0 off the diagonal (on it, C ⪰ 0 says as much)."""
+    cp = load_cvxpy()
+
+    p, q = len(block.gram), R.shape[1]
+    pairs = p * (p - 1) // 2
+    corner, nonnegative = units.beta * cp.Constant(block.gram), []
+    if doubly_nonnegative and pairs:
+        N = cp.Variable(pairs)
+        corner, nonnegative = corner - cp.reshape(_off_diagonal(p) @ N, (p, p), order="C"), [N >= 0]
+    side = (block.features / units.zeta).T @ F @ R
+    return [cp.bmat([[corner, side], [side.T, units.beta * np.eye(q)]]) >> 0, *nonnegative]
+
+
+def _off_diagonal(p: int) -> Float64:
+    """The map from the p(p−1)/2 entries above the diagonal to vec of the symmetric matrix."""
+    rows, columns = np.triu_indices(p, 1)
+    spread = np.zeros((p, p, len(rows)))
+    spread[rows, columns, np.arange(len(rows))] = spread[columns, rows, np.arange(len(rows))] = 1.0
+    return spread.reshape(p * p, len(rows))
+
+
+def _primal_block(constraint: Any, p: int, units: _Units) -> tuple[Float64, Float64]:
+    """C, Y from the multiplier S of a dual cone: S = ½ [[C, −Y], [−Yᵀ, E]]."""
+    S = dual(constraint)
+    unit = units.gamma / units.zeta
+    return 2 * unit * S[:p, :p], -2 * unit * S[:p, p:]
+
+
+def _stack(pieces: Sequence[Float64]) -> Float64:
+    """Blocks in one array, padded with zero rows (and columns, where they are square) to the largest."""
+    rows = max(len(piece) for piece in pieces)
+    columns = max(piece.shape[1] for piece in pieces)
+    stacked = np.zeros((len(pieces), rows, columns))
+    for target, piece in zip(stacked, pieces, strict=True):
+        target[: piece.shape[0], : piece.shape[1]] = piece
+    return stacked
+
+
+def _reduce(blocks: Sequence[ReluBlock], G: Float64, beta: float | None) -> _Reduced:
+    """G in a basis of all reachable outputs and of its own rows.
+
+    Raises:
+        InputError: equality is asked for and G lies outside the reachable outputs.
+    """
+    features = np.unique(np.hstack([block.features for block in blocks]), axis=1)
+    lengths = np.linalg.norm(features, axis=0)
+    left, singular, _ = np.linalg.svd(features[:, lengths > 0] / lengths[lengths > 0], full_matrices=False)
+    F = left[:, singular > SPAN_TOLERANCE * np.max(singular, initial=0.0)]
+    left_over = G - F @ (F.T @ G)
+    size, missed = np.linalg.norm(G), np.linalg.norm(left_over)
+    if beta is None and missed > TARGET_TOLERANCE * size:
+        remedy = "no network has this output on Z; use the soft form, or the nearest reachable target"
+        must = f"be <= {TARGET_TOLERANCE:g}"
+        raise InputError("unreachable part of the target G, relative", float(missed / size), must, remedy)
+    weights, values, Qt = np.linalg.svd(F.T @ G, full_matrices=False)
+    q = max(int(np.sum(values > 1e-14 * np.max(values, initial=0.0))), 1)
+    return _Reduced(F, Qt[:q].T, (weights[:, :q] * values[:q]), left_over)
+
+
+def _units(blocks: Sequence[ReluBlock], G: Float64, beta: float | None, natural: bool) -> _Units:
+    if natural:
+        return _Units(1.0, 1.0, 1.0 if beta is None else beta, 1.0)
+    zeta = positive_or_one(max(float(np.linalg.norm(block.features, axis=0).max()) for block in blocks))
+    gamma = positive_or_one(float(np.linalg.norm(G)))
+    if beta is None:
+        return _Units(zeta, gamma, 1.0, gamma / zeta)
+    return _Units(zeta, gamma, beta / (gamma * zeta), gamma**2)
+
+
+def predict_ki_bytes(rays: Sequence[int], f: int, q: int) -> int:
+    """Peak memory in bytes that Clarabel, through CVXPY, needs for ``ki_program``: an upper estimate.
+
+    Each cone with p rays has a dense block of side D = k(k+1)/2, k = p + q, coupled to the f·q entries of R.
+
+    Args:
+        rays: the number of rays of each cone.
+        f, q: the shape of the reduced multiplier (f ≤ n, q = rank(G)).
+
+    >>> predict_ki_bytes([3] * 100, 10, 2) // 10**6
+    72
+    """
+    shared = f * q
+    sides = [(p + q) * (p + q + 1) // 2 for p in rays]
+    return _FIXED + _NUMBER * (_BLOCK * sum(D * (D + shared) for D in sides) + 2 * shared**2)
+
+
+def check_ki_memory(rays: Sequence[int], f: int, q: int, *, limit: int | None = None) -> int:
+    """The bytes that ``ki_program`` needs; refused where there are not as many.
+
+    Raises:
+        MemoryLimitError: with the number of bytes, and what to use instead.
+    """
+    needed, allowed = predict_ki_bytes(rays, f, q), available_bytes() if limit is None else limit
+    if needed > allowed:
+        raise MemoryLimitError(
+            f"the ki_norm program with {len(rays)} cones and a multiplier of {f} × {q} needs about {needed:,} bytes "
+            f"({needed / 2**30:.1f} GiB) and {allowed:,} are available: use method='column_generation'."
+        )
+    return needed
+
+
+def _check(Z: Float64, G: Float64, beta: float | None) -> None:
+    require_matrix(Z, "Z")
+    require_matrix(G, "G")
+    if len(Z) != len(G):
+        raise InputError("rows of G", len(G), f"be {len(Z)}, the rows of Z", "give one target row for each latent row")
+    if beta is not None and not (math.isfinite(beta) and beta > 0):
+        raise InputError("beta of the soft form", beta, "be > 0", "it weighs Σ‖v_j‖; leave it out for equality")

@@ -1,0 +1,143 @@
+"""Where could a new neuron help? Directions u of large ‖Rᵀ(Zu)₊‖₂, many at once, and the exact maximum at rank ≤ 4.
+
+    max ‖Rᵀ(Zu)₊‖₂  s.t.  ‖u‖₂ ≤ 1
+
+Candidates come from the rays of the arrangement where it is enumerated, else from local ascent on many starts (all
+at once, on the library and device of Z). They need not be exact: the sliding step moves them to the right face.
+Only the closing question, "is there none left?", goes to exhaustive pricing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from convexwgan.arrays import Array, Float64, device_of, namespace, to_numpy64
+from convexwgan.geometry.arrangements import Arrangement, cell_count_formula, enumerate_cells
+from convexwgan.geometry.cones import MAX_RANK
+from convexwgan.geometry.pricing import PricingResult, price
+
+_MAX_CELLS = 400_000
+_BLOCK = 1 << 23
+_APART = 0.995
+"""Candidates closer than this cosine to a better one are left out: sliding would merge them again."""
+
+
+@dataclass
+class Oracle:
+    """Pricing for one Z (n, r) of full column rank: heuristic candidates, exact closing where possible."""
+
+    Z: Float64
+    rng: np.random.Generator
+    pricing: str = "auto"
+    device_rows: Array | None = None
+    starts: int = 256
+    _arrangement: Arrangement | None = field(default=None, repr=False)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether ``maximum`` is exhaustive: asked for, or rank ≤ 4 with an affordable number of cells."""
+        n, r = self.Z.shape
+        if self.pricing == "auto":
+            return r <= MAX_RANK and cell_count_formula(n, r) <= _MAX_CELLS
+        return self.pricing == "exact"
+
+    @property
+    def arrangement(self) -> Arrangement:
+        """The cells of Z, enumerated once, when first needed."""
+        if self._arrangement is None:
+            self._arrangement = enumerate_cells(self.Z)
+        return self._arrangement
+
+    def candidates(self, R: Float64, limit: int, above: float = 1.0) -> Float64:
+        """Up to ``limit`` unit directions, best first and apart from each other, with ‖Rᵀ(Zu)₊‖ > above."""
+        U = self._ascended(R)
+        values = gains(self.Z, R, U)
+        return _apart(U, values, limit, above)
+
+    def maximum(self, R: Float64) -> PricingResult:
+        """The exact pricing maximum, or the best of many ascents (``is_exact`` False)."""
+        if self.is_exact:
+            return price(self.arrangement, self.Z, R)
+        U = self._ascended(R, 4 * self.starts)
+        values = gains(self.Z, R, U)
+        best = int(values.argmax())
+        return PricingResult(float(values[best]), U[best], np.inf, False)
+
+    def _starts(self, count: int) -> Float64:
+        """Random directions, and directions of random rows with both signs."""
+        n, r = self.Z.shape
+        drawn = self.rng.standard_normal((count, r))
+        rows = self.Z[self.rng.choice(n, min(n, count // 4), replace=False)]
+        return unit_rows(np.vstack([drawn, rows, -rows]))
+
+    def _ascended(self, R: Float64, count: int | None = None) -> Float64:
+        rows: Any = self.Z if self.device_rows is None else self.device_rows
+        return to_numpy64(ascend(rows, R, self._starts(count or self.starts)))
+
+
+def ascend(Z: Array, R: Float64, U: Float64, steps: int = 60) -> Array:
+    """Local ascent of f(u) = ‖Rᵀ(Zu)₊‖ from every row of U at once; no row ends lower than it began.
+
+    u ← (u + t ∇f)/‖·‖,  ∇f ∝ Zᵀ(1[Zu > 0] ∘ R Rᵀ(Zu)₊),  t doubled on success, quartered on failure
+    """
+    xp = namespace(Z)
+    R, U = (xp.asarray(A, dtype=Z.dtype, device=device_of(Z)) for A in (R, U))
+    step = xp.ones((U.shape[0], 1), dtype=Z.dtype, device=device_of(Z))
+    value, gradient = _value_and_direction(U, Z, R)
+    for _ in range(steps):
+        following = _unit(U + step * gradient)
+        next_value, next_gradient = _value_and_direction(following, Z, R)
+        better = next_value > value
+        U = xp.where(better, following, U)
+        gradient = xp.where(better, next_gradient, gradient)
+        value = xp.where(better, next_value, value)
+        step = xp.where(better, 2.0 * step, 0.25 * step)
+        if bool(xp.all(step < 1e-5)):
+            break
+    return U
+
+
+def gains(Z: Float64, R: Float64, U: Float64) -> Float64:
+    """‖Rᵀ(Zu)₊‖ for each row u of U, shape (k,), in blocks."""
+    values = np.empty(len(U))
+    block = max(_BLOCK // len(Z), 1)
+    for start in range(0, len(U), block):
+        images = np.maximum(U[start : start + block] @ Z.T, 0.0) @ R
+        values[start : start + block] = np.sqrt((images**2).sum(axis=1))
+    return values
+
+
+def unit_rows(U: Float64) -> Float64:
+    """Rows scaled to length 1; rows of length 0 are dropped."""
+    lengths = np.linalg.norm(U, axis=1)
+    return U[lengths > 0] / lengths[lengths > 0, None]
+
+
+def _apart(U: Float64, values: Float64, limit: int, above: float) -> Float64:
+    order = np.argsort(-values)
+    order = order[values[order] > above]
+    chosen: list[int] = []
+    while len(order) and len(chosen) < limit:
+        best = int(order[0])
+        chosen.append(best)
+        order = order[U[order] @ U[best] < _APART]
+    return U[chosen]
+
+
+def _value_and_direction(U: Array, Z: Array, R: Array) -> tuple[Array, Array]:
+    xp = namespace(U)
+    values = U @ Z.T
+    active = values > 0.0
+    images = xp.where(active, values, xp.zeros_like(values)) @ R
+    size = xp.sqrt(xp.sum(images * images, axis=1, keepdims=True))
+    slopes = images @ R.T
+    return size, _unit(xp.where(active, slopes, xp.zeros_like(slopes)) @ Z)
+
+
+def _unit(U: Array) -> Array:
+    xp = namespace(U)
+    lengths = xp.sqrt(xp.sum(U * U, axis=1, keepdims=True))
+    return U / xp.where(lengths > 0.0, lengths, xp.ones_like(lengths))
