@@ -114,12 +114,16 @@ def _as_array(table: Any, name: str) -> Array:
 
 
 def _checked_kind(array: Array, name: str) -> Array:
+    if isinstance(array, np.ndarray) and array.dtype.kind in "mM":
+        raise InputError(
+            name, array, "hold numbers", "dates and durations need a unit: divide by np.timedelta64(1, 'D')"
+        )
     if isinstance(array, np.ndarray) and array.dtype.kind not in "fiub":
         if array.dtype.kind == "c":
             raise InputError(name, array, "be real", "take the real part, or stack real and imaginary parts as columns")
         try:
             return np.asarray(array, dtype=np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(
                 name, array, "hold numbers", f"encode text and dates as numbers first ({error})"
             ) from error

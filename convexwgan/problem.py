@@ -106,7 +106,8 @@ class Problem:
         Raises:
             NotCoveredError: no theorem covers the pair.
         """
-        if method not in self._routes:
+        given: Any = method
+        if not isinstance(given, str) or given not in self._routes:
             self._routes[method] = plan(first_form(self.wgan, self.normalize, self.is_population), method)
         return self._routes[method]
 
@@ -170,6 +171,10 @@ class Problem:
                 method, solver, tol, max_iter, time_limit, None, warm_start, callback, verbose, options
             )
         tol = self._tolerance(tol)
+        if callback is not None and not callable(callback):
+            raise InputError(
+                "callback", callback, "be callable", "it is called with a dict of stage, lower, upper, seconds"
+            )
         route = self.route(method)
         limits = Limits(solver, tol, max_iter, time_limit, verbose, options)
         limits.check(route.method)

@@ -83,6 +83,4 @@ def _network(W1: Float64, W2: Float64, data: GameData) -> FittedGenerator:
         dtype = xp.float32 if "float32" in str(data.X.dtype) else xp.float64
         return xp.asarray(np.ascontiguousarray(matrix), dtype=dtype, device=device_of(data.X))
 
-    return FittedGenerator(
-        data.wgan.players[1], moved(W2), data.latent, data.Z, data.normalize, None, first=moved(W1)
-    )
+    return FittedGenerator(data.wgan.players[1], moved(W2), data.latent, data.Z, data.normalize, None, first=moved(W1))

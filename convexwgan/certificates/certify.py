@@ -134,12 +134,12 @@ def _read_network(evidence: GameEvidence, hidden: Any) -> tuple[Float64 | None, 
     dtype: np.dtype[Any] = np.dtype(np.float64)
     latents = evidence.latents
     W1, W2 = (read_array(part) for part in hidden)
-    fits = isinstance(latents, ReluLatents) and W1.ndim == W2.ndim == 2
-    fits = fits and W1.shape == (latents.network_input.shape[1], len(W2)) and W2.shape[1] == evidence.dim
+    failed = Check("the network is well formed", False, f"shapes {W1.shape} and {W2.shape}")
+    if not isinstance(latents, ReluLatents) or W1.ndim != 2 or W2.ndim != 2:
+        return None, dtype, (failed,)
+    fits = W1.shape == (latents.network_input.shape[1], len(W2)) and W2.shape[1] == evidence.dim
     if not fits or not bool(np.isfinite(W1).all() and np.isfinite(W2).all()):
-        detail = f"shapes {W1.shape} and {W2.shape}"
-        return None, dtype, (Check("the network is well formed", False, detail),)
-    assert isinstance(latents, ReluLatents)
+        return None, dtype, (failed,)
     G = np.maximum(latents.network_input @ W1, 0.0) @ W2
     return latents.coordinates_of(G), dtype, ()
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import numbers
+from collections.abc import Callable
 
 import numpy as np
 
 from convexwgan.arrays import Float64
 from convexwgan.certificates.moments import GameEvidence
+from convexwgan.errors import InputError
 from convexwgan.geometry.distances import polynomial_distance
 
 
@@ -24,7 +27,7 @@ def generator_cost(evidence: GameEvidence, W: Float64, S: Float64) -> float:
     argument = W if regularizer.of == "weights" else evidence.latents.output(W)
     if regularizer.kind == "norm":
         return regularizer.strength * vector_norm(argument, regularizer.p)
-    return math.nan if regularizer.value is None else float(regularizer.value(argument))
+    return math.nan if regularizer.value is None else _user_number("value", regularizer.value, argument)
 
 
 def conjugate_cost(evidence: GameEvidence, H: Float64) -> float:
@@ -34,8 +37,27 @@ def conjugate_cost(evidence: GameEvidence, H: Float64) -> float:
         return 0.0 if vector_norm(H, dual_exponent(regularizer.p)) <= regularizer.strength else math.inf
     if regularizer.conjugate is None:
         return math.inf
-    value = float(regularizer.conjugate(H))
+    value = _user_number("conjugate", regularizer.conjugate, H)
     return math.inf if math.isnan(value) else value
+
+
+def _user_number(role: str, function: Callable[[Float64], float], argument: Float64) -> float:
+    """What a user's function returns; whatever goes wrong in it is said as one error of ours.
+
+    Raises:
+        InputError: the function raised, or returned no number.
+    """
+    subject = f"{role} of Regularizer.custom"
+    try:
+        result = function(argument)
+    except Exception as error:  # a user's function may raise anything; the cause travels along
+        remedy = f"it raised {type(error).__name__}: {error}"
+        raise InputError(subject, argument, "be a function of such an array", remedy) from error
+    if isinstance(result, bool) or not isinstance(result, (numbers.Real, np.ndarray)) or np.ndim(result) != 0:
+        raise InputError(
+            f"result of {subject}", result, "be one real number", "return a float, math.inf where infinite"
+        )
+    return float(result)
 
 
 def vector_norm(matrix: Float64, p: float) -> float:

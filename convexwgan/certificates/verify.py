@@ -14,6 +14,7 @@ from convexwgan.certificates.certificate import Certificate, Check
 from convexwgan.certificates.certify import Audit, certify
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.moments import GameEvidence, Normalize, gather
+from convexwgan.errors import InputError
 from convexwgan.spec.latent import Latent
 from convexwgan.spec.wgan import WGAN
 
@@ -68,6 +69,9 @@ def verify(problem: ProblemLike, solution: SolutionLike) -> Certificate:
     Returns:
         Certificate at the solution's tolerance.
     """
+    for subject, value, part in (("problem", problem, "fingerprint"), ("solution", solution, "claim")):
+        if not hasattr(value, part):
+            raise InputError(subject, value, f"be a {subject.capitalize()}", "call verify(problem, solution)")
     claim, tol = solution.claim, float(solution.tol)
     evidence = gather(
         problem.wgan,
@@ -91,7 +95,11 @@ def verify(problem: ProblemLike, solution: SolutionLike) -> Certificate:
 
 def _precision(claim: Claim) -> float:
     """How well claimed numbers can be reproduced: 1e-9, or 1e-5 from float32 arrays."""
-    return 1e-5 if any(_is_float32(part) for part in (claim.weights, *(claim.hidden or ()), claim.neurons_u, claim.neurons_v)) else 1e-9
+    return (
+        1e-5
+        if any(_is_float32(part) for part in (claim.weights, *(claim.hidden or ()), claim.neurons_u, claim.neurons_v))
+        else 1e-9
+    )
 
 
 def _window(claim: Claim) -> Scales:

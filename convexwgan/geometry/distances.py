@@ -131,9 +131,7 @@ def polynomial_distance(
     plus, minus = _maximize_on_ball(A, g), _maximize_on_ball(-A, -g)
     candidates = [(abs(float(u @ A @ u + g @ u) + kappa), u) for u in (plus.u, minus.u)]
     value, u = max(candidates, key=lambda candidate: candidate[0])
-    return Distance(
-        value, u, evidence={"multiplier_plus": plus.multiplier, "multiplier_minus": minus.multiplier}
-    )
+    return Distance(value, u, evidence={"multiplier_plus": plus.multiplier, "multiplier_minus": minus.multiplier})
 
 
 def s_lemma_bound(A: Float64, g: Float64, kappa: float, multiplier: float) -> float:

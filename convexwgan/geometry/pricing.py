@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convexwgan.arrays import Array, Float64, device_of, namespace, to_numpy64
+from convexwgan.arrays import Array, Float64, to_numpy64
 from convexwgan.errors import InputError
 from convexwgan.geometry.arrangements import Arrangement
 from convexwgan.geometry.bitsets import Integers
@@ -106,53 +106,6 @@ def price_scalar(arrangement: Arrangement, Z: Array, weights: Array) -> PricingR
     return PricingResult(value, u, upper, True, found.cells, found.faces)
 
 
-def price_local(Z: Array, R: Array, rng: int | np.random.Generator, starts: int = 64) -> PricingResult:
-    """A good u by local ascent from random directions, at any rank; a lower bound on the pricing maximum.
-
-    u ← (u + t ∇f)/‖·‖,  f(u) = ‖Rᵀ(Zu)₊‖₂,  ∇f ∝ Zᵀ(1[Zu > 0] ∘ R Rᵀ(Zu)₊),  t doubled on success, else quartered
-
-    All the starts at once on the library and device of Z, in its dtype; the result is evaluated in float64.
-
-    Args:
-        Z: shape (n, d).
-        R: shape (n, d_r).
-        rng: seed or Generator; the starts are drawn by NumPy, the same on every device.
-        starts: how many, ≥ 1.
-
-    Returns:
-        PricingResult with ``is_exact`` False and ``upper`` inf.
-
-    Raises:
-        InputError: the shapes do not fit, or starts < 1.
-
-    >>> round(price_local(np.eye(2), np.array([[3.0], [4.0]]), rng=0).value, 6)
-    5.0
-    """
-    _require_same_rows(Z, R)
-    if starts < 1:
-        raise InputError("starts", starts, "be >= 1", "it counts the random directions")
-    xp = namespace(Z)
-    drawn = np.random.default_rng(rng).standard_normal((starts, Z.shape[1])) @ _range_projector(Z)
-    R = xp.asarray(R, dtype=Z.dtype, device=device_of(Z))
-    U = _unit(xp.asarray(drawn, dtype=Z.dtype, device=device_of(Z)))
-    step = xp.ones((starts, 1), dtype=Z.dtype, device=device_of(Z))
-    value, gradient = _value_and_direction(U, Z, R)
-    for _ in range(300):
-        following = _unit(U + step * gradient)
-        next_value, next_gradient = _value_and_direction(following, Z, R)
-        is_better = next_value > value
-        U = xp.where(is_better, following, U)
-        gradient = xp.where(is_better, next_gradient, gradient)
-        value = xp.where(is_better, next_value, value)
-        step = xp.where(is_better, xp.clip(2.0 * step, 0.0, 1e3), 0.25 * step)
-        if bool(xp.all(step < 1e-6)):
-            break
-    u = to_numpy64(U[int(xp.argmax(value[:, 0])), :])
-    u = u / max(float(np.linalg.norm(u)), 1.0)
-    best = float(np.linalg.norm(to_numpy64(R).T @ np.maximum(to_numpy64(Z) @ u, 0.0)))
-    return PricingResult(best, u, np.inf, False)
-
-
 def price_upper_bound(Z: Array, R: Array) -> float:
     """A valid upper bound on max_{‖u‖≤1} ‖Rᵀ(Zu)₊‖₂ at any rank: the least of a few cheap ones.
 
@@ -169,7 +122,7 @@ def price_upper_bound(Z: Array, R: Array) -> float:
     >>> bool(price_upper_bound(np.eye(2), np.array([[3.0], [4.0]])) >= 5.0)
     True
     """
-    _require_same_rows(Z, R)
+    require_same_rows(Z, R)
     Z, R = to_numpy64(Z), to_numpy64(R)
     z, w = np.linalg.norm(Z, axis=1), np.linalg.norm(R, axis=1)
     used = (z > 0.0) & (w > 0.0)
@@ -239,9 +192,7 @@ def _priced(
     arrangement: Arrangement, chosen: Integers, products: Float64, floor: float, signed: bool
 ) -> list[FaceMaximum]:
     """The maxima on the faces of the chosen cells whose ‖A‖₂ exceeds the floor, A = ZᵀHR = Σ_i H_i z_ir_iᵀ."""
-    A = (arrangement.patterns_of(chosen).astype(np.float64) @ products).reshape(
-        len(chosen), arrangement.rank, -1
-    )
+    A = (arrangement.patterns_of(chosen).astype(np.float64) @ products).reshape(len(chosen), arrangement.rank, -1)
     norms = np.sqrt(np.maximum(np.linalg.eigvalsh(A @ np.swapaxes(A, 1, 2))[:, -1], 0.0))
     kept = norms > floor
     if not kept.any():
@@ -267,8 +218,9 @@ def _plane_maximum(rows: Float64, R: Float64) -> _Found:
     angle, products = angle[is_row], (rows[:, :, None] * R[:, None, :])[is_row]
     event = np.mod(np.concatenate([angle - 0.5 * np.pi, angle + 0.5 * np.pi]), 2 * np.pi)
     order = np.argsort(event)
-    low = event[order]
-    high = np.append(low[1:], low[0] + 2 * np.pi)
+    gaps = np.diff(event[order], append=event[order[0]] + 2 * np.pi)
+    order, gaps = (np.roll(column, -int(gaps.argmax())) for column in (order, gaps))  # start on the longest arc
+    low, high = event[order], event[order] + gaps
     first = 0.5 * (low[0] + high[0])
     at_first = np.cos(angle - first) > 0.0
     changes = np.concatenate([products, -products])[order]
@@ -306,12 +258,10 @@ def _short_factor(R: Float64) -> Float64:
 
 def _checked(arrangement: Arrangement, Z: Array, R: Array) -> tuple[Float64, Float64]:
     """Z in reduced coordinates (n, r), and R, in float64."""
-    _require_same_rows(Z, R)
+    require_same_rows(Z, R)
     n, d = len(arrangement.hyperplanes.hyperplane_of), len(arrangement.basis)
     if tuple(Z.shape) != (n, d):
-        raise InputError(
-            "Z", Z, f"have the shape ({n}, {d}) of the arrangement", "pass the Z that was enumerated"
-        )
+        raise InputError("Z", Z, f"have the shape ({n}, {d}) of the arrangement", "pass the Z that was enumerated")
     if arrangement.scope != "exhaustive":
         remedy = "price the whole arrangement, or use price_local"
         raise InputError("scope of the arrangement", arrangement.scope, "be 'exhaustive'", remedy)
@@ -339,37 +289,8 @@ def _require_hyperplanes_of(arrangement: Arrangement, rows: Float64) -> None:
         raise InputError(f"row {row} of Z", rows[row], "lie on its hyperplane in the arrangement", remedy)
 
 
-def _require_same_rows(Z: Array, R: Array) -> None:
+def require_same_rows(Z: Array, R: Array) -> None:
     require_matrix(Z, "Z")
     require_matrix(R, "R")
     if Z.shape[0] != R.shape[0]:
-        raise InputError(
-            "rows of R", R.shape[0], f"be {Z.shape[0]}, the rows of Z", "pass R of shape (n, d_r)"
-        )
-
-
-def _range_projector(Z: Array) -> Float64:
-    """The projector on the row space of Z, outside of which no direction matters."""
-    _, s, Vt = np.linalg.svd(to_numpy64(Z), full_matrices=False)
-    V = Vt[s > max(Z.shape) * EPS * s[0]].T if s[0] > 0.0 else Vt[:1].T
-    projector: Float64 = V @ V.T
-    return projector
-
-
-def _unit(U: Array) -> Array:
-    """Rows scaled to length 1; zero rows stay."""
-    xp = namespace(U)
-    lengths = xp.sqrt(xp.sum(U * U, axis=1, keepdims=True))
-    return U / xp.where(lengths > 0.0, lengths, xp.ones_like(lengths))
-
-
-def _value_and_direction(U: Array, Z: Array, R: Array) -> tuple[Array, Array]:
-    """f(u) = ‖Rᵀ(Zu)₊‖ (k, 1) and the unit gradient direction (k, d) for each row u of U."""
-    xp = namespace(U)
-    active = U @ Z.T
-    is_active = active > 0.0
-    images = xp.where(is_active, active, xp.zeros_like(active)) @ R
-    value = xp.sqrt(xp.sum(images * images, axis=1, keepdims=True))
-    slopes = images @ R.T
-    gradient = xp.where(is_active, slopes, xp.zeros_like(slopes)) @ Z
-    return value, _unit(gradient)
+        raise InputError("rows of R", R.shape[0], f"be {Z.shape[0]}, the rows of Z", "pass R of shape (n, d_r)")

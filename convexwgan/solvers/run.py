@@ -31,6 +31,10 @@ class Limits:
         Raises:
             InputError: a solver or options for a closed form; limits out of range.
         """
+        if self.solver is not None and not isinstance(self.solver, str):
+            raise InputError("solver", self.solver, "be a name", 'for example solver="CLARABEL"')
+        if self.options is not None and not isinstance(self.options, Mapping):
+            raise InputError("options", self.options, "be a mapping of option names to values", "as {'max_iter': 50}")
         if self.max_iter is not None:
             count("max_iter", self.max_iter, "it limits the iterations of the solver")
         if self.time_limit is not None:

@@ -25,7 +25,11 @@ def factored_output(point: MomentPoint, data: GameData) -> Array:
     k = int(point.variances.shape[0])
     scaled = xp.sqrt(point.variances / data.fake_weight)[None, :] * point.directions
     factor = data.wgan.players[1].factor
-    L = _latent_factor(k, point.mean is not None, data) if isinstance(factor, str) else _given_factor(factor, k, point, data)
+    L = (
+        _latent_factor(k, point.mean is not None, data)
+        if isinstance(factor, str)
+        else _given_factor(factor, k, point, data)
+    )
     return L @ xp.matrix_transpose(scaled)
 
 
@@ -42,7 +46,9 @@ def _latent_factor(k: int, centred: bool, data: GameData) -> Array:
     if k > int(frame.shape[1]):
         remedy = 'give more latent columns, factor="optimised", or an array of n_f rows'
         name = "factor of Generator.relu"
-        raise InputError(name, "latent", f"have {k} directions in the range of the noise, which has {frame.shape[1]}", remedy)
+        raise InputError(
+            name, "latent", f"have {k} directions in the range of the noise, which has {frame.shape[1]}", remedy
+        )
     return data.fake_weight**0.5 * (N @ frame[:, :k])
 
 
@@ -52,16 +58,22 @@ def _given_factor(factor: object, k: int, point: MomentPoint, data: GameData) ->
     xp = namespace(L)
     name, remedy = "factor of Generator.relu", "orthonormalise it, for example by numpy.linalg.qr"
     if int(L.shape[0]) != data.n_fake or int(L.shape[1]) < k:
-        raise InputError(name, L, f"have shape (n_f, at least k) = ({data.n_fake}, {k})", "k components are kept on this data")
+        raise InputError(
+            name, L, f"have shape (n_f, at least k) = ({data.n_fake}, {k})", "k components are kept on this data"
+        )
     L = L[:, :k]
     if float(xp.max(xp.abs(xp.matrix_transpose(L) @ L - xp.eye(k, dtype=L.dtype)))) > 1e-8:
         raise InputError(name, L, "have orthonormal columns to 1e-8", remedy)
     if point.mean is not None and float(xp.max(xp.abs(xp.sum(L, axis=0)))) > 1e-8 * data.n_fake**0.5:
-        raise InputError(name, L, "have columns that sum to 0, since the skip fixes the mean", "centre its columns first")
+        raise InputError(
+            name, L, "have columns that sum to 0, since the skip fixes the mean", "centre its columns first"
+        )
     if data.features is not None:
         outside = L - data.features @ (xp.matrix_transpose(data.features) @ L)
         if float(xp.max(xp.abs(outside))) > 1e-8:
-            raise InputError(name, L, "lie in the reachable outputs span{(Zu)₊}", "parallel or antipodal rows of Z tie rows of G")
+            raise InputError(
+                name, L, "lie in the reachable outputs span{(Zu)₊}", "parallel or antipodal rows of Z tie rows of G"
+            )
     return L
 
 

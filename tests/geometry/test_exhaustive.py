@@ -17,7 +17,9 @@ def failing(arrangement):
 
 
 @given(
-    arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=st.integers(-2, 2).map(float))
+    arrays(
+        np.float64, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=st.integers(-2, 2).map(float)
+    )
 )
 @settings(max_examples=25)
 def test_every_degenerate_enumeration_passes(Z):

@@ -413,7 +413,7 @@ def test_population_noise_with_skip_needs_centred_data(array_library: ModuleType
 def best_threshold(gamma: Matrix, prices: Matrix, least: float) -> float:
     """min over t ≥ least of t + Σ prices_i (γ_i − t)₊: piecewise linear, so a breakpoint is optimal."""
     gamma = gamma[: len(prices)]
-    return min(t + float(np.sum(prices * plus(gamma - t))) for t in [least, *gamma[gamma > least]])
+    return float(min(t + np.sum(prices * plus(gamma - t)) for t in [least, *gamma[gamma > least]]))
 
 
 @pytest.mark.parametrize("strength", [0.3, 0.4, 0.5, 2 / 3, 0.7, 1.0, 1.1, 2.0, 5.0])

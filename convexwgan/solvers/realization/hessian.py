@@ -74,9 +74,7 @@ def _solve_shifted(H: Float64, gradient: Float64, beta: float) -> Float64:
         return step
 
 
-def hessian_product(
-    Z: Float64, Phi: Float64, E: Float64, beta: float, network: Network, vector: Float64
-) -> Float64:
+def hessian_product(Z: Float64, Phi: Float64, E: Float64, beta: float, network: Network, vector: Float64) -> Float64:
     """Hessian times vector without the matrix: O(n k (r + d))."""
     k, r = network.W.shape
     dW = np.einsum("jab,jb->ja", network.projectors, vector[: k * r].reshape(k, r))

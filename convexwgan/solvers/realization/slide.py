@@ -168,9 +168,7 @@ def _search(
     return (trial, new_value) if new_value < value else None
 
 
-def _landings(
-    Z: Float64, E: Float64, network: Network, gW: Float64, dW: Float64
-) -> tuple[Float64, Bool]:
+def _landings(Z: Float64, E: Float64, network: Network, gW: Float64, dW: Float64) -> tuple[Float64, Bool]:
     """For each neuron the step in [0, 1] at which its slope turns positive, and the rows it lands on there.
 
     Along t ↦ w_j + tδ_j the slope is modelled as (1 − t)⟨∇_{w_j}F, δ_j⟩ + Σ_{rows passed} (E v_j)_i |z_iᵀδ_j|.
