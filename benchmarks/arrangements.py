@@ -51,7 +51,7 @@ class IncrementalEnumeration:
 
     def __init__(self, Z: np.ndarray) -> None:
         self.Z, self.cells, self.programs = Z, 0, 0
-        n, r = Z.shape
+        r = Z.shape[1]
         self.model = highspy.Highs()
         self.model.setOptionValue("output_flag", False)
         for _ in range(r):

@@ -87,15 +87,23 @@ def as_samples(table: Any, name: str) -> Array:
             name, array, "have at least one sample and one feature", "drop the empty axis or check the file read"
         )
     array = _as_real_floating(array, name)
+    _check_size(array, name)
+    return array
+
+
+LARGEST = 1e70
+"""Entries beyond this, or all below its inverse, would leave float64 when squared and summed twice."""
+
+
+def _check_size(array: Array, name: str) -> None:
     xp = namespace(array)
     if not bool(xp.all(xp.isfinite(array))):
-        raise InputError(
-            name,
-            array,
-            "hold finite numbers only",
-            f"it has NaN or infinity first {_first_bad(array)}; drop or impute them",
-        )
-    return array
+        remedy = f"it has NaN or infinity first {_first_bad(array)}; drop or impute them"
+        raise InputError(name, array, "hold finite numbers only", remedy)
+    top = float(xp.max(xp.abs(array)))
+    if top > LARGEST or 0.0 < top < 1.0 / LARGEST:
+        remedy = f"its largest entry has size {top:.3g}; rescale {name} (and β_d by the square)"
+        raise InputError(name, array, f"have entries of size {1 / LARGEST:g} to {LARGEST:g}", remedy)
 
 
 def _as_array(table: Any, name: str) -> Array:
@@ -103,6 +111,8 @@ def _as_array(table: Any, name: str) -> Array:
         table = table.to_numpy()
     if hasattr(table, "toarray") and hasattr(table, "nnz"):
         raise InputError(name, table, "be a dense array", f"convert it first: {name}.toarray()")
+    if hasattr(table, "detach"):  # a torch tensor that carries a graph: the data are numbers, not a function
+        table = table.detach()
     if is_array_api_obj(table):
         return _checked_kind(table, name)
     try:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import logging
-import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from convexwgan.arrays import Array, as_samples, column_names, device_of, like, namespace, to_numpy64
-from convexwgan.certificates.certificate import Status
-from convexwgan.certificates.claim import PlainClaim
+from convexwgan.arrays import as_samples, column_names, device_of, to_numpy64
 from convexwgan.certificates.moments import GameEvidence, gather
-from convexwgan.certificates.verify import Audit, certify
 from convexwgan.errors import InputError
-from convexwgan.fitted import FittedDiscriminator, FittedGenerator
 from convexwgan.geometry.distances import Distance, linear_distance, polynomial_distance, quadratic_distance
 from convexwgan.geometry.moments import moments_of
 from convexwgan.geometry.polynomials import lifted_dimension
 from convexwgan.inputs import data_fingerprint, fake_count, read_noise
-from convexwgan.solution import Solution, Stats
+from convexwgan.judged import Callback, better_of, check_warm_start, judged
+from convexwgan.solution import Solution
 from convexwgan.solvers.memory import predicted_memory
 from convexwgan.solvers.run import Limits, run_form
 from convexwgan.spec.validation import positive
@@ -36,9 +30,6 @@ from convexwgan.theory.forms import Normalize
 from convexwgan.theory.routes import Route, first_form, plan
 
 logger = logging.getLogger("convexwgan")
-
-Callback = Callable[[dict[str, Any]], None]
-"""Called with {"stage", "lower", "upper", "seconds"} whenever bounds are known."""
 
 
 class Problem:
@@ -166,18 +157,28 @@ class Problem:
         Raises:
             NotCoveredError, InputError, SolverUnavailableError, MemoryLimitError: before anything is computed.
         """
-        if device is not None and device != str(device_of(self.X)) and device != device_of(self.X):
-            return self._moved_to(device).solve(
-                method, solver, tol, max_iter, time_limit, None, warm_start, callback, verbose, options
-            )
+        if device is not None and device not in (device_of(self.X), str(device_of(self.X))):
+            moved = self._moved_to(device)
+            return moved.solve(method, solver, tol, max_iter, time_limit, None, warm_start, callback, verbose, options)
         tol = self._tolerance(tol)
         if callback is not None and not callable(callback):
-            raise InputError(
-                "callback", callback, "be callable", "it is called with a dict of stage, lower, upper, seconds"
-            )
+            remedy = "it is called with a dict of stage, lower, upper, seconds"
+            raise InputError("callback", callback, "be callable", remedy)
         route = self.route(method)
         limits = Limits(solver, tol, max_iter, time_limit, verbose, options)
         limits.check(route.method)
+        check_warm_start(warm_start, self)
+        candidate, times = self._candidate(route, limits)
+        solution = judged(self, candidate, route.method, limits, times, callback)
+        solution = better_of(solution, warm_start, self)
+        if callback is not None:
+            report = {"lower": solution.bound, "upper": solution.value, "seconds": solution.stats.seconds}
+            callback({"stage": route.method, **report})
+        logger.info("%s", solution)
+        return solution
+
+    def _candidate(self, route: Route, limits: Limits) -> tuple[Candidate, dict[str, float]]:
+        """Run the last form, then carry the candidate back through each theorem's inverse, last to first."""
         start = time.perf_counter()
         try:
             candidate = run_form(route.last, self.data, limits)
@@ -186,107 +187,12 @@ class Problem:
         ran = time.perf_counter()
         for step in reversed(route.steps):
             candidate = step.theorem.invert(step.form, candidate, self.data)
-        inverted = time.perf_counter()
-        times = {"run": ran - start, "invert": inverted - ran}
-        solution = self._certified(candidate, route.method, tol, times)
-        solution = self._better(solution, warm_start, tol)
-        if callback is not None:
-            callback(
-                {
-                    "stage": route.method,
-                    "lower": solution.bound,
-                    "upper": solution.value,
-                    "seconds": solution.stats.seconds,
-                }
-            )
-        logger.info("%s", solution)
-        return solution
+        return candidate, {"run": ran - start, "invert": time.perf_counter() - ran}
 
     def _tolerance(self, tol: float | None) -> float:
         if tol is not None:
             return positive("tol", tol, "it is the relative gap that CERTIFIED asks for")
         return 1e-4 if "float32" in str(self.X.dtype) else 1e-6
-
-    def _certified(self, candidate: Candidate, method: str, tol: float, times: dict[str, float]) -> Solution:
-        """The candidate judged, repaired and wrapped: what is returned is the repaired generator."""
-        start = time.perf_counter()
-        audit = certify(self.evidence, self._claim(candidate), tol=tol)
-        times["certify"] = time.perf_counter() - start
-        stats = Stats(method, times, candidate.stopped, {**candidate.stats, **self._circumstances()})
-        return self._solution(audit, candidate, tol, stats)
-
-    def _claim(self, candidate: Candidate) -> PlainClaim:
-        neurons, H = candidate.neurons, candidate.multipliers.get("H")
-        weights = None if candidate.weights is None else to_numpy64(candidate.weights)
-        if weights is not None and "float32" in str(self.X.dtype):
-            weights = weights.astype(np.float32)
-        return PlainClaim(
-            weights=weights,
-            neurons_u=None if neurons is None else to_numpy64(neurons.u),
-            neurons_v=None if neurons is None else to_numpy64(neurons.v),
-            skip=None if neurons is None or neurons.skip is None else to_numpy64(neurons.skip),
-            output_multiplier=None if H is None else to_numpy64(H),
-            value=None,
-            bound=None,
-        )
-
-    def _solution(self, audit: Audit, candidate: Candidate, tol: float, stats: Stats) -> Solution:
-        certificate = audit.certificate
-        dual = {
-            name: array
-            for name, array in (
-                ("u", audit.neurons_u), ("v", audit.neurons_v), ("skip", audit.skip), ("output_multiplier", audit.output_multiplier),
-            )
-            if array is not None
-        }  # fmt: skip
-        return Solution(
-            wgan=self.wgan,
-            status=certificate.status,
-            value=certificate.upper,
-            bound=certificate.lower,
-            certificate=certificate,
-            generator=None if audit.weights is None else self._generator(audit.weights),
-            discriminator=self._discriminator(certificate.status, dual, tol, certificate.relative_gap),
-            dual=dual,
-            stats=stats,
-            tol=tol,
-            normalize=self.normalize,
-            fingerprint_source=self.fingerprint,
-        )
-
-    def _generator(self, weights: np.ndarray[Any, Any]) -> FittedGenerator:
-        xp = namespace(self.X)
-        dtype = xp.float32 if "float32" in str(self.X.dtype) else xp.float64
-        moved = xp.asarray(weights, dtype=dtype, device=device_of(self.X))
-        return FittedGenerator(self.wgan.players[1], moved, self.recipe, self.Z, self.normalize, self.columns)
-
-    def _discriminator(
-        self, status: Status, dual: dict[str, Any], tol: float, gap: float
-    ) -> FittedDiscriminator | None:
-        """The adversary, only where it attains the value: no neurons are claimed across a duality gap."""
-        if "u" not in dual or status is not Status.CERTIFIED or not gap <= tol:
-            return None
-        return FittedDiscriminator(self.wgan.players[0], dual["u"], dual["v"], dual.get("skip"))
-
-    def _better(self, solution: Solution, warm_start: Solution | None, tol: float) -> Solution:
-        """The better of the new solution and a warm start, both judged on this problem."""
-        if warm_start is None:
-            return solution
-        given: Any = warm_start
-        if not isinstance(given, Solution) or repr(given.wgan.generator) != repr(self.wgan.generator):
-            raise InputError(
-                "warm_start",
-                warm_start,
-                f"be a Solution with generator {self.wgan.generator!r}",
-                "pass the solution of the same architecture",
-            )
-        if warm_start.generator is None or solution.status in (Status.CERTIFIED, Status.INFEASIBLE):
-            return solution
-        audit = certify(self.evidence, warm_start.claim, tol=tol)
-        old = self._solution(
-            audit, Candidate(), tol, replace(solution.stats, extra={**solution.stats.extra, "from": "warm_start"})
-        )
-        return old if old.relative_gap < solution.relative_gap or solution.generator is None else solution
 
     def _moved_to(self, device: Any) -> Problem:
         """The same problem on another device of the same array library."""
@@ -300,14 +206,6 @@ class Problem:
         twin.X = to_device(self.X, device)
         twin.Z = None if self.Z is None else to_device(self.Z, device)
         return twin
-
-    def _circumstances(self) -> dict[str, Any]:
-        return {
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "dtype": str(self.X.dtype),
-            "device": str(device_of(self.X)),
-        }
 
     # ---- more ways to look -----------------------------------------------------------------------------------
 

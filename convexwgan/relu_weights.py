@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,19 +16,23 @@ from convexwgan.solution import Solution, Stats
 from convexwgan.solvers.column_generation import realize_weights
 from convexwgan.solvers.run import Limits
 from convexwgan.spec.generator import Generator
-from convexwgan.theory.data import GameData
+
+if TYPE_CHECKING:
+    from convexwgan.problem import Problem
 
 Callback = Callable[[dict[str, Any]], None]
 
 
-def realized(data: GameData, G: Float64, limits: Limits, callback: Callback | None) -> tuple[Solution, FittedGenerator]:
+def realized(
+    problem: Problem, G: Float64, limits: Limits, callback: Callback | None
+) -> tuple[Solution, FittedGenerator]:
     """The cheapest network with output G on the game's noise, and the Solution of that problem.
 
     Problem:
         min ½(‖W₁‖_F² + ‖W₂‖_F²)  s.t.  (NW₁)₊W₂ = G,   N = Z or [Z 1]
 
     Args:
-        data: the game; its noise is a sample.
+        problem: the game; its noise is a sample.
         G: the output to realise, (n_f, d_r).
         limits: tolerance, iteration and time limits of the solve.
         callback: told the bounds of each round.
@@ -42,7 +46,7 @@ def realized(data: GameData, G: Float64, limits: Limits, callback: Callback | No
     Reference:
         Sahiner et al. 2022, Lemma C.1 and eq 5–6.
     """
-    start = time.perf_counter()
+    data, start = problem.data, time.perf_counter()
     N = to_numpy64(data.network_input)
     result = realize_weights(
         N, G, tol=limits.tol, max_iter=limits.max_iter, time_limit=limits.time_limit, callback=callback
@@ -51,7 +55,7 @@ def realized(data: GameData, G: Float64, limits: Limits, callback: Callback | No
     _check_width(data.wgan.players[1], W1.shape[1])
     ran = time.perf_counter()
     certificate = certify_realization(N, G, W1, W2, result.multiplier, tol=limits.tol)
-    generator = _network(W1, W2, data)
+    generator = _network(W1, W2, problem)
     times = {"run": ran - start, "certify": time.perf_counter() - ran}
     solution = Solution(
         wgan=data.wgan,
@@ -75,12 +79,13 @@ def _check_width(spec: Generator, neurons: int) -> None:
         raise InputError("width of Generator.relu", spec.width, f"be >= {neurons}", remedy)
 
 
-def _network(W1: Float64, W2: Float64, data: GameData) -> FittedGenerator:
+def _network(W1: Float64, W2: Float64, problem: Problem) -> FittedGenerator:
     """The generator, in the library, dtype and device of the data."""
 
     def moved(matrix: Float64) -> Array:
-        xp = namespace(data.X)
-        dtype = xp.float32 if "float32" in str(data.X.dtype) else xp.float64
-        return xp.asarray(np.ascontiguousarray(matrix), dtype=dtype, device=device_of(data.X))
+        xp = namespace(problem.X)
+        dtype = xp.float32 if "float32" in str(problem.X.dtype) else xp.float64
+        return xp.asarray(np.ascontiguousarray(matrix), dtype=dtype, device=device_of(problem.X))
 
-    return FittedGenerator(data.wgan.players[1], moved(W2), data.latent, data.Z, data.normalize, None, first=moved(W1))
+    spec, columns = problem.wgan.players[1], problem.columns
+    return FittedGenerator(spec, moved(W2), problem.recipe, problem.Z, problem.normalize, columns, first=moved(W1))

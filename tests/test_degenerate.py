@@ -218,6 +218,14 @@ def test_too_few_generated_samples_are_infeasible_by_weyl(n_fake: int) -> None:
     assert solution.certificate.infeasibility.kind == "weyl"
 
 
+@pytest.mark.parametrize("shift", [0.0, 3.0, 10.0, 30.0])
+def test_infeasible_polynomial_problem_is_proven_so_wherever_its_data_lie(shift: float) -> None:
+    """s ≈ m on four samples forces S ⪰ mmᵀ/4, far above M; off centre the conic solver itself breaks down."""
+    X = data(2, n=20) + shift
+    pair = Discriminator.polynomial(1.0, 0.5, 0.0, beta=1.0) + Generator.free()
+    solved(Problem(pair, X, n_fake=4), Status.INFEASIBLE)
+
+
 def test_one_real_sample_is_certified() -> None:
     for problem in everything(np.array([[2.0, -1.0, 0.5]]), noise(8)):
         solved(problem)

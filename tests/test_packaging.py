@@ -68,9 +68,7 @@ def test_constraints_pin_every_declared_dependency_exactly_and_name_no_host() ->
 def declared_dependencies() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [line for group in project["optional-dependencies"].values() for line in group]
-    return {
-        normalised(line.partition(">=")[0].partition("[")[0]) for line in project["dependencies"] + extras
-    }
+    return {normalised(line.partition(">=")[0].partition("[")[0]) for line in project["dependencies"] + extras}
 
 
 def normalised(name: str) -> str:

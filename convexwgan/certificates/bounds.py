@@ -261,7 +261,9 @@ def _best_scale(evidence: GameEvidence, H: Float64, gain: float, low: float, hig
     if evidence.regularizer.kind == "norm":
         size = vector_norm(H, dual_exponent(evidence.regularizer.p))
         edge = evidence.strength / size * (1.0 - 8.0 * EPS) if size > 0.0 else math.inf
-        c = min(high, edge) if gain > 0.0 else min(low, edge)
+        if edge < low:  # outside the ball at every factor that may be tried
+            return low, -math.inf
+        c = min(high, edge) if gain > 0.0 else low
         c = c if math.isfinite(c) else 1.0
         return c, c * gain
     tried = {c: c * gain - conjugate_cost(evidence, c * H) for c in _scale_grid(low, high)}

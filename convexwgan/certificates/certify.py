@@ -80,6 +80,10 @@ def certify(
     if repair and chosen is not claimed:
         chosen = _preferred(evidence, claimed, chosen, lower, tol)
     certificate = _certificate(evidence, chosen, lower, tol, dual_checks)
+    if repair and certificate.status.name != "CERTIFIED":
+        nothing = attain(evidence, np.zeros_like(W))
+        if is_feasible(evidence, nothing) and nothing.value <= chosen.value:  # generating nothing is the optimum
+            chosen, certificate = nothing, _certificate(evidence, nothing, lower, tol, dual_checks)
     moved = chosen is not claimed
     weights = chosen.W.astype(dtype) if moved else claim.weights
     return _audit(certificate, weights, lower.adversary, moved)

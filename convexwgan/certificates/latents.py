@@ -18,6 +18,7 @@ import numpy as np
 from convexwgan.arrays import Array, Float64, eps_of, to_numpy64
 from convexwgan.errors import InputError
 from convexwgan.geometry.polynomials import lift, lifted_dimension, lifted_normal_moments
+from convexwgan.geometry.reachability import reachable_basis
 from convexwgan.geometry.spectra import LatentSpectrum, gram_latent_spectrum, latent_spectrum
 
 EPS = float(np.finfo(np.float64).eps)
@@ -336,8 +337,6 @@ def relu_latents(Z: Float64, bias: bool, normalize: str) -> ReluFreeLatents | Re
     """The reachable outputs of (NW₁)₊W₂ as a free generator, or as a linear one on a basis (MATH 2.4)."""
     N = np.hstack([Z, np.ones((len(Z), 1))]) if bias else Z
     weight = 1.0 if normalize == "sum" else 1.0 / len(Z)
-    from convexwgan.geometry.reachability import reachable_basis
-
     basis = reachable_basis(N)
     latents = ReluFreeLatents(len(Z), weight) if basis is None else ReluSpanLatents(basis, weight)
     latents.network_input = N

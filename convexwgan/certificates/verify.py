@@ -81,7 +81,7 @@ def verify(problem: ProblemLike, solution: SolutionLike) -> Certificate:
         n_fake=problem.n_fake,
         normalize=problem.normalize,
     )
-    precision = _precision(claim)
+    precision = _precision(claim, tol)
     certificate = certify(evidence, claim, tol=tol, repair=False, scales=_window(claim)).certificate
     checks = (
         _same_architecture(problem.wgan, solution.wgan),
@@ -93,13 +93,10 @@ def verify(problem: ProblemLike, solution: SolutionLike) -> Certificate:
     return replace(certificate, checks=certificate.checks + checks)
 
 
-def _precision(claim: Claim) -> float:
-    """How well claimed numbers can be reproduced: 1e-9, or 1e-5 from float32 arrays."""
-    return (
-        1e-5
-        if any(_is_float32(part) for part in (claim.weights, *(claim.hidden or ()), claim.neurons_u, claim.neurons_v))
-        else 1e-9
-    )
+def _precision(claim: Claim, tol: float) -> float:
+    """How well claimed numbers can be reproduced: 1e-9, or 1e-5 from float32 arrays, never worse than the tolerance."""
+    arrays = (claim.weights, *(claim.hidden or ()), claim.neurons_u, claim.neurons_v)
+    return min(1e-5, 0.1 * tol) if any(_is_float32(part) for part in arrays) else 1e-9
 
 
 def _window(claim: Claim) -> Scales:

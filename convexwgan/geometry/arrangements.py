@@ -37,7 +37,8 @@ class Hyperplanes:
     ``basis`` (d, r) orthonormal; ``normals`` (h, r) unit, each a positive multiple of the first row of Z on
     that hyperplane; ``representatives`` (h,) those rows; ``hyperplane_of`` (n,), −1 for zero rows;
     ``orientation`` (n,) +1, −1 or 0: the row is that multiple of the normal, up to its length.
-    ``whitening`` (r,) are the singular values of the unit-scaled rows along the basis, ``tie`` the tolerance.
+    ``whitening`` W (r, r): in coordinates y, x = Wy, the unit-scaled rows have all singular values 1.
+    ``tie``: the tolerance for unit vectors in these coordinates.
     """
 
     basis: Float64
@@ -69,7 +70,7 @@ class Arrangement:
     ``words`` (count, ⌈h/64⌉): packed signs of the h distinct hyperplanes in each cell (see ``patterns``).
     ``reduced_rays`` (k, r): the unit rays, ray i + k/2 the opposite of ray i. ``cell_rays``: the rays of each
     cell. ``ray_hyperplanes``: the hyperplanes through each ray. ``cell_hyperplanes``: the facets of each cell.
-    ``residual``: how far rows that count as vanishing on a ray are from doing so, at most.
+    ``residual``: the largest |normalᵀray| that counts as 0, for unit vectors.
     ``is_ambiguous``: some tie lay within a factor 10 of its tolerance: the cell list is a judgement.
     ``scope``: "exhaustive", or "selected" after ``select``.
     """
@@ -128,7 +129,9 @@ class Arrangement:
     @property
     def facets(self) -> Incidence:
         """The facets of each cell: for each, the first row of Z on its hyperplane."""
-        return replace(self.cell_hyperplanes, indices=self.hyperplanes.representatives[self.cell_hyperplanes.indices])
+        return replace(
+            self.cell_hyperplanes, indices=self.hyperplanes.representatives[self.cell_hyperplanes.indices]
+        )
 
     @property
     def is_simple(self) -> bool:
@@ -209,10 +212,11 @@ def distinct_hyperplanes(Z: Array, tie: float = TIE) -> Hyperplanes:
     """The rows of Z without lengths, repetitions, zeros and directions in which nothing varies.
 
     * A row is zero where ‖z_i‖ ≤ ``rank_tolerance(max‖z‖, n, d)``, about 1e-14 max‖z‖ for small Z.
-    * The rank r counts singular values of the unit-scaled nonzero rows above their ``rank_tolerance``.
-    * Rows are compared in whitened coordinates, in which their unit-scaled singular values are all 1: cells
-      are the same there, and an ill-conditioned Z costs no accuracy. Two are parallel where the unit rows
-      differ by at most ``tie``; there, and everywhere below, raised to 256·eps·σ₁/σ_r for very ill-conditioned Z.
+    * The rank r counts singular values of the unit-scaled nonzero rows above their ``rank_tolerance``. The basis
+      is the identity where r = d.
+    * Rows are compared in whitened coordinates: cells are the same there, and an ill-conditioned or badly scaled
+      Z costs little accuracy. Two are parallel where the unit rows differ by at most ``tie``; raised, there and
+      everywhere, to 16·eps·σ₁/σ_r where Z is so ill-conditioned that whitening rounds more than that.
 
     Args:
         Z: shape (n, d).
@@ -225,18 +229,16 @@ def distinct_hyperplanes(Z: Array, tie: float = TIE) -> Hyperplanes:
     [1, 0, -1]
     """
     unit, is_zero = _nonzero_rows(Z)
-    _, s, Vt = np.linalg.svd(unit, full_matrices=False)
-    r = int((s > rank_tolerance(float(s[0]), *unit.shape)).sum())
-    s, basis = s[:r], np.asarray(fix_signs(Vt[:r].T))
-    tie = max(tie, 256 * EPS * float(s[0] / s[-1]))
-    Y = _unit_rows(unit @ basis / s)
+    basis, W, condition = _whitening(unit)
+    tie = max(tie, 16 * EPS * condition)
+    Y = _unit_rows(unit @ basis @ W)
     first, orientation = _parallel_classes(Y, tie)
     representatives, hyperplane_of = np.unique(first, return_inverse=True)
     original = np.flatnonzero(~is_zero)
     of_row, sign_of_row = np.full(len(is_zero), -1), np.zeros(len(is_zero), dtype=np.int64)
     of_row[original], sign_of_row[original] = hyperplane_of.reshape(-1), orientation
     normals = _unit_rows(unit[representatives] @ basis)
-    return Hyperplanes(basis, normals, original[representatives], of_row, sign_of_row, s, tie)
+    return Hyperplanes(basis, normals, original[representatives], of_row, sign_of_row, W, tie)
 
 
 def enumerate_cells(Z: Array, tie: float = TIE) -> Arrangement:
@@ -271,9 +273,9 @@ def enumerate_cells(Z: Array, tie: float = TIE) -> Arrangement:
     (58, 58)
     """
     hyperplanes = distinct_hyperplanes(Z, tie)
-    Y = _unit_rows(hyperplanes.normals / hyperplanes.whitening)
+    Y = _unit_rows(hyperplanes.normals @ hyperplanes.whitening)
     if hyperplanes.rank == 2:
-        rays, corners = plane_corners(Y)
+        rays, corners = plane_corners(Y, hyperplanes.tie)
     else:
         rays = rays_of(Y, hyperplanes.tie)
         corners = corners_of(Y, rays, hyperplanes.tie)
@@ -338,25 +340,20 @@ def _assembled(hyperplanes: Hyperplanes, rays: Rays, corners: Corners) -> Arrang
     cell = np.empty(len(order), dtype=np.int64)
     cell[order] = np.repeat(np.arange(M), np.diff(starts, append=len(order)))
     ray = corners.rays + K * is_negated
-    facet_cell = cell[corners.corner]
-    x = _unit_rows(rays.directions / hyperplanes.whitening)  # from whitened coordinates: u ↦ Σ⁻¹u
-    ray_hyperplanes = np.nonzero(rays.is_on)
+    x = _unit_rows(rays.directions @ hyperplanes.whitening.T)
+    through = np.nonzero(rays.is_on)
+    values_on = np.einsum("ij,ij->i", x[through[0]], hyperplanes.normals[through[1]])
     half = patterns[order[starts]]
     return Arrangement(
         hyperplanes,
         np.concatenate([half, half ^ everything]),
         np.concatenate([x, -x]),
-        Incidence.from_pairs(_both(cell, M), np.concatenate([ray, (ray + K) % (2 * K)]), 2 * M),
-        Incidence.from_pairs(_both(ray_hyperplanes[0], K), np.tile(ray_hyperplanes[1], 2), 2 * K),
-        Incidence.from_pairs(_both(facet_cell, M), np.tile(corners.hyperplane, 2), 2 * M),
-        rays.residual * hyperplanes.tie,
-        rays.residual > 0.1 or rays.margin < 10.0,
+        Incidence.from_pairs(np.append(cell, cell + M), np.append(ray, (ray + K) % (2 * K)), 2 * M),
+        Incidence.from_pairs(through[0], through[1], K).repeated(),
+        Incidence.from_pairs(cell[corners.corner], corners.hyperplane, M).repeated(),
+        float(np.abs(values_on).max(initial=0.0)),
+        rays.is_ambiguous,
     )
-
-
-def _both(indices: Integers, half: int) -> Integers:
-    """Indices followed by those of their opposites."""
-    return np.concatenate([indices, indices + half])
 
 
 def _nonzero_rows(Z: Array) -> tuple[Float64, Bools]:
@@ -365,13 +362,30 @@ def _nonzero_rows(Z: Array) -> tuple[Float64, Bools]:
     rows = to_numpy64(Z)
     if not np.isfinite(rows).all():
         raise InputError("Z", Z, "be finite", "drop or impute its NaN and infinite entries")
-    scale = np.abs(rows).max(axis=1, keepdims=True)  # squares of tiny or huge entries must not under- or overflow
+    scale = np.abs(rows).max(
+        axis=1, keepdims=True
+    )  # squares of tiny or huge entries must not under- or overflow
     scaled = rows / np.where(scale > 0.0, scale, 1.0)
     norms = np.linalg.norm(scaled, axis=1) * scale[:, 0]
     is_zero = norms <= rank_tolerance(float(norms.max()), *rows.shape)
     if is_zero.all():
         raise InputError("Z", Z, "have a nonzero row", "an arrangement needs at least one hyperplane")
     return _unit_rows(scaled[~is_zero]), is_zero
+
+
+def _whitening(unit: Float64) -> tuple[Float64, Float64, float]:
+    """An orthonormal basis V (d, r) of the row space, W with unit·V·W = U of an SVD, and the conditioning of W.
+
+    Where r = d, V = I and the columns are scaled to a largest entry of 1 first: small ones keep their digits.
+    """
+    d = unit.shape[1]
+    _, s, Vt = np.linalg.svd(unit, full_matrices=False)
+    r = int((s > rank_tolerance(float(s[0]), *unit.shape)).sum())
+    if r < d:
+        return np.asarray(fix_signs(Vt[:r].T)), np.diag(1.0 / s[:r]), float(s[0] / s[r - 1])
+    scale = np.abs(unit).max(axis=0)
+    _, s, Vt = np.linalg.svd(unit / scale, full_matrices=False)
+    return np.eye(d), Vt.T / s / scale[:, None], float(s[0] / s[-1])
 
 
 def _unit_rows(rows: Float64) -> Float64:

@@ -85,6 +85,11 @@ class Incidence:
         """The thing that each entry of ``indices`` touches, same shape."""
         return np.repeat(np.arange(len(self)), self.counts)
 
+    def repeated(self) -> Incidence:
+        """Every row twice: things 0 … k−1, then as many that touch the same."""
+        indptr = np.concatenate([self.indptr, self.indptr[1:] + self.indptr[-1]])
+        return Incidence(indptr, np.tile(self.indices, 2))
+
     def select(self, things: Integers) -> Incidence:
         """The rows of the chosen things, renumbered 0, 1, …"""
         counts = self.counts[things]

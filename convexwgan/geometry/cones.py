@@ -55,7 +55,7 @@ def triangulate(arrangement: Arrangement, cells: Integers | None = None) -> Simp
         SimplicialCones.
 
     Raises:
-        InputError: the rank exceeds 4.
+        InputError: the rank exceeds 4, or ambiguous ties gave facets that do not close.
 
     Reference:
         De Loera, Rambau and Santos, Triangulations, Springer 2010, Section 4.3.2 (pulling).
@@ -142,7 +142,9 @@ def cone_faces(rays: Integers) -> list[tuple[Integers, Integers]]:
     return listing
 
 
-def face_maximum(rays: Float64, faces: Integers, A: Float64, owner: Integers, signed: bool = False) -> FaceMaximum:
+def face_maximum(
+    rays: Float64, faces: Integers, A: Float64, owner: Integers, signed: bool = False
+) -> FaceMaximum:
     """max ‖Aᵀu‖ (or aᵀu) over unit u = Bc, c > 0 stationary on a face with rays B; over a batch of faces.
 
     With B = QT (QR), u = Qw: the stationary w are the eigenvectors of QᵀAAᵀQ, or the multiples of Qᵀa, and
@@ -195,6 +197,7 @@ def _facet_rays(arrangement: Arrangement, chosen: Integers) -> tuple[Integers, I
 
 def _edges(owner: Integers, facet: Integers, ray: Integers) -> tuple[Integers, Integers]:
     """In rank 3 a facet has two rays: the edges (k, 2) and their cells."""
+    _require_closed(bool((np.bincount(np.unique(facet, return_inverse=True)[1]) == 2).all()))
     return ray.reshape(-1, 2), owner[::2]
 
 
@@ -208,8 +211,17 @@ def _triangles(owner: Integers, facet: Integers, ray: Integers) -> tuple[Integer
     pairs = [_pairs_of(ray, starts[sizes == size], int(size)) for size in np.unique(sizes)]
     start = np.concatenate([first for first, _ in pairs])
     pair = np.concatenate([rays for _, rays in pairs])
-    is_kept = _occurs_twice(owner[start], pair) & (ray[start] != pair[:, 0])
+    is_edge = _occurs_twice(owner[start], pair)
+    _require_closed(np.array_equal(np.bincount(start[is_edge], minlength=len(ray))[starts], sizes))
+    is_kept = is_edge & (ray[start] != pair[:, 0])
     return np.column_stack([ray[start], pair])[is_kept], owner[start][is_kept]
+
+
+def _require_closed(is_closed: bool) -> None:
+    """A facet has two rays in rank 3, and as many edges as rays in rank 4."""
+    if not is_closed:
+        remedy = "its ties are ambiguous: enumerate with a larger tie, or rescale the columns of Z"
+        raise InputError("arrangement", "facets that do not close", "have facets that are polygons", remedy)
 
 
 def _occurs_twice(owner: Integers, pair: Integers) -> Bools:

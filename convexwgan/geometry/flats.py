@@ -21,14 +21,13 @@ _CHUNK = 1 << 22
 class Rays:
     """One unit vector of each line that is an intersection of hyperplanes, and the hyperplanes through it.
 
-    ``directions`` (K, r); ``is_on`` (K, h); ``residual`` the largest |y_iᵀv| that counted as 0 and
-    ``margin`` the smallest that did not, both divided by what would just have counted.
+    ``directions`` (K, r); ``is_on`` (K, h); ``is_ambiguous``: some |y_iᵀv| lay within a factor 10 of what
+    just counts as 0.
     """
 
     directions: Float64
     is_on: Bools
-    residual: float
-    margin: float
+    is_ambiguous: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +58,16 @@ def rays_of(Y: Float64, tie: float) -> Rays:
     h, r = Y.shape
     simple_v, simple_on = [], []
     tied: set[bytes] = set()
-    residual, margin = 0.0, np.inf
+    is_ambiguous = False
     for chosen in _subsets(h, r - 1, _CHUNK // h):
         v, volume = _normal_to(Y[chosen])
         is_independent = volume > tie + _ROUNDING
+        is_ambiguous |= _has_near(volume / (tie + _ROUNDING))
         v, volume = v[is_independent], volume[is_independent]
-        distance = np.abs(v @ Y.T) / (tie + _ROUNDING / volume)[:, None]
-        is_on = distance <= 1.0
+        distance, tolerance = np.abs(v @ Y.T), tie + _ROUNDING / volume
+        is_on = distance <= tolerance[:, None]
         is_on[np.arange(len(v))[:, None], chosen[is_independent]] = True
-        residual = max(residual, float(distance[is_on].max(initial=0.0)))
-        margin = min(margin, float(distance[~is_on].min(initial=np.inf)))
+        is_ambiguous |= _has_near(distance / tolerance[:, None])
         is_simple = is_on.sum(axis=1) == r - 1
         simple_v.append(v[is_simple])
         simple_on.append(is_on[is_simple])
@@ -76,7 +75,7 @@ def rays_of(Y: Float64, tie: float) -> Rays:
     octets = np.array([np.frombuffer(row, dtype=np.uint8) for row in sorted(tied)], dtype=np.uint8)
     tied_on = np.unpackbits(octets.reshape(len(tied), -(-h // 8)), axis=1, count=h).astype(np.bool_)
     tied_v = np.array([np.linalg.svd(Y[on])[2][-1] for on in tied_on]).reshape(-1, r)
-    return Rays(np.concatenate([*simple_v, tied_v]), np.concatenate([*simple_on, tied_on]), residual, margin)
+    return Rays(np.concatenate([*simple_v, tied_v]), np.concatenate([*simple_on, tied_on]), is_ambiguous)
 
 
 def corners_of(Y: Float64, rays: Rays, tie: float) -> Corners:
@@ -98,7 +97,7 @@ def corners_of(Y: Float64, rays: Rays, tie: float) -> Corners:
     )
 
 
-def plane_corners(Y: Float64) -> tuple[Rays, Corners]:
+def plane_corners(Y: Float64, tie: float) -> tuple[Rays, Corners]:
     """The same in the plane, where a sweep over angles needs no sign of any line at any ray.
 
     Crossing the k-th line flips one sign: pattern_k = pattern_{k−1} xor bit(line k).
@@ -118,7 +117,7 @@ def plane_corners(Y: Float64) -> tuple[Rays, Corners]:
     patterns[-1] ^= pack_bits(np.ones((1, h), dtype=np.bool_))[0]
     is_on = np.zeros((h, h), dtype=np.bool_)
     is_on[np.arange(h), order] = True
-    rays = Rays(np.stack([np.cos(turned), np.sin(turned)], axis=1), is_on, 0.0, float(gaps.min()) / TIE)
+    rays = Rays(np.stack([np.cos(turned), np.sin(turned)], axis=1), is_on, bool(gaps.min() < 10.0 * tie))
     met = np.concatenate([np.arange(h), following])
     return rays, Corners(patterns, met, np.arange(2 * h), order[met])
 
@@ -130,7 +129,7 @@ def local_cells(Y: Float64, tie: float) -> tuple[Bools, Bools]:
         Y: shape (h, r), unit rows, no two parallel, of rank r.
     """
     h, r = Y.shape
-    corners = plane_corners(Y)[1] if r == 2 else corners_of(Y, rays_of(Y, tie), tie)
+    corners = plane_corners(Y, tie)[1] if r == 2 else corners_of(Y, rays_of(Y, tie), tie)
     signs = unpack_bits(corners.patterns, h)
     facets = np.zeros_like(signs)
     facets[corners.corner, corners.hyperplane] = True
@@ -139,6 +138,11 @@ def local_cells(Y: Float64, tie: float) -> tuple[Bools, Bools]:
     merged = np.zeros_like(cells)
     np.logical_or.at(merged, cell_of.reshape(-1), facets)
     return cells, merged
+
+
+def _has_near(ratio: Float64) -> bool:
+    """Whether some value lies within a factor 10 of its tolerance."""
+    return bool(((ratio > 0.1) & (ratio < 10.0)).any())
 
 
 def _subsets(h: int, size: int, chunk: int) -> Iterator[Integers]:

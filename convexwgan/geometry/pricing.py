@@ -23,7 +23,8 @@ class PricingResult:
     """The largest value found, the unit vector u (d,) that attains it, and what no u in the ball exceeds.
 
     ``value`` is evaluated at u. ``upper`` is value plus an allowance for rounding and ties where ``is_exact``,
-    inf for a heuristic. ``cells_priced`` and ``faces_priced`` say how much work bounds did not save.
+    inf for a heuristic and for a list of cells that is ambiguous (``Arrangement.is_ambiguous``).
+    ``cells_priced`` and ``faces_priced`` say how much work bounds did not save.
     """
 
     value: float
@@ -53,7 +54,8 @@ def price(arrangement: Arrangement, Z: Array, R: Array) -> PricingResult:
         PricingResult, exact.
 
     Raises:
-        InputError: the shapes do not fit, R is not finite, the rank exceeds 4, or cells are missing.
+        InputError: the shapes do not fit, R is not finite, the rank exceeds 4, cells are missing, or ties are so
+            ambiguous that the cells do not fit together.
 
     Reference:
         Dual constraint of Lemma C.1 in Sahiner et al., ICLR 2022.
@@ -69,8 +71,9 @@ def price(arrangement: Arrangement, Z: Array, R: Array) -> PricingResult:
     found = _plane_maximum(rows, factor) if in_plane else _search(arrangement, rows, factor, signed=False)
     u = arrangement.basis @ found.u
     value = float(np.linalg.norm(R.T @ np.maximum(to_numpy64(Z) @ u, 0.0)))
-    upper = max(value, found.value) + _allowance(arrangement, Z, R)
-    return PricingResult(value, u, upper, True, found.cells, found.faces)
+    is_exact = in_plane or not arrangement.is_ambiguous  # the plane needs no cell list
+    upper = max(value, found.value) + _allowance(arrangement, Z, R) if is_exact else np.inf
+    return PricingResult(value, u, upper, is_exact, found.cells, found.faces)
 
 
 def price_scalar(arrangement: Arrangement, Z: Array, weights: Array) -> PricingResult:
@@ -102,8 +105,9 @@ def price_scalar(arrangement: Arrangement, Z: Array, weights: Array) -> PricingR
     found = _search(arrangement, rows, R, signed=True)
     u = arrangement.basis @ found.u
     value = float(R[:, 0] @ np.maximum(to_numpy64(Z) @ u, 0.0))
-    upper = max(value, found.value, 0.0) + _allowance(arrangement, Z, R)
-    return PricingResult(value, u, upper, True, found.cells, found.faces)
+    is_exact = not arrangement.is_ambiguous
+    upper = max(value, found.value, 0.0) + _allowance(arrangement, Z, R) if is_exact else np.inf
+    return PricingResult(value, u, upper, is_exact, found.cells, found.faces)
 
 
 def price_upper_bound(Z: Array, R: Array) -> float:
@@ -192,7 +196,9 @@ def _priced(
     arrangement: Arrangement, chosen: Integers, products: Float64, floor: float, signed: bool
 ) -> list[FaceMaximum]:
     """The maxima on the faces of the chosen cells whose ‖A‖₂ exceeds the floor, A = ZᵀHR = Σ_i H_i z_ir_iᵀ."""
-    A = (arrangement.patterns_of(chosen).astype(np.float64) @ products).reshape(len(chosen), arrangement.rank, -1)
+    A = (arrangement.patterns_of(chosen).astype(np.float64) @ products).reshape(
+        len(chosen), arrangement.rank, -1
+    )
     norms = np.sqrt(np.maximum(np.linalg.eigvalsh(A @ np.swapaxes(A, 1, 2))[:, -1], 0.0))
     kept = norms > floor
     if not kept.any():
@@ -219,7 +225,9 @@ def _plane_maximum(rows: Float64, R: Float64) -> _Found:
     event = np.mod(np.concatenate([angle - 0.5 * np.pi, angle + 0.5 * np.pi]), 2 * np.pi)
     order = np.argsort(event)
     gaps = np.diff(event[order], append=event[order[0]] + 2 * np.pi)
-    order, gaps = (np.roll(column, -int(gaps.argmax())) for column in (order, gaps))  # start on the longest arc
+    order, gaps = (
+        np.roll(column, -int(gaps.argmax())) for column in (order, gaps)
+    )  # start on the longest arc
     low, high = event[order], event[order] + gaps
     first = 0.5 * (low[0] + high[0])
     at_first = np.cos(angle - first) > 0.0
@@ -239,14 +247,16 @@ def _plane_maximum(rows: Float64, R: Float64) -> _Found:
 def _allowance(arrangement: Arrangement, Z: Array, R: Float64) -> float:
     """How much larger than the computed value the maximum can be: rounding, dropped directions, inexact ties.
 
-    u ↦ Rᵀ(Zu)₊ is Lipschitz with constant ‖R‖₂‖Z‖₂, so a sliver of width δ between computed cells hides at most
-    δ‖R‖₂‖Z‖₂; directions outside the numerical row space hide at most ‖R‖₂‖Z − Z V Vᵀ‖₂.
+    Every u is Σc_jv_j in a cone of the computed fan. There the error of row i is at most Σc_j|z_iᵀv_j| over the
+    rays on which it counts as 0, plus its distance from the normal that it shares with parallel rows; directions
+    outside the numerical row space hide at most ‖R‖₂‖Z − ZVVᵀ‖₂.
     """
     rows = to_numpy64(Z)
-    left_out = float(np.linalg.norm(rows - rows @ arrangement.basis @ arrangement.basis.T))
-    whitening = arrangement.hyperplanes.whitening
-    sliver = (arrangement.residual + 64 * EPS) * float(whitening[0] / whitening[-1]) + sum(rows.shape) * EPS
-    return float(np.linalg.norm(R)) * (left_out + sliver * float(np.linalg.norm(rows)))
+    reduced = rows @ arrangement.basis
+    left_out = float(np.linalg.norm(rows - reduced @ arrangement.basis.T))
+    merged = float(np.linalg.norm(_off_hyperplanes(arrangement, reduced)))
+    relative = 4 * arrangement.rank * arrangement.residual + (64 + sum(rows.shape)) * EPS
+    return float(np.linalg.norm(R)) * (left_out + merged + relative * float(np.linalg.norm(rows)))
 
 
 def _short_factor(R: Float64) -> Float64:
@@ -261,7 +271,9 @@ def _checked(arrangement: Arrangement, Z: Array, R: Array) -> tuple[Float64, Flo
     require_same_rows(Z, R)
     n, d = len(arrangement.hyperplanes.hyperplane_of), len(arrangement.basis)
     if tuple(Z.shape) != (n, d):
-        raise InputError("Z", Z, f"have the shape ({n}, {d}) of the arrangement", "pass the Z that was enumerated")
+        raise InputError(
+            "Z", Z, f"have the shape ({n}, {d}) of the arrangement", "pass the Z that was enumerated"
+        )
     if arrangement.scope != "exhaustive":
         remedy = "price the whole arrangement, or use price_local"
         raise InputError("scope of the arrangement", arrangement.scope, "be 'exhaustive'", remedy)
@@ -278,19 +290,27 @@ def _checked(arrangement: Arrangement, Z: Array, R: Array) -> tuple[Float64, Flo
 
 def _require_hyperplanes_of(arrangement: Arrangement, rows: Float64) -> None:
     """Each row is a multiple, of the recorded sign, of its hyperplane's normal."""
-    hyperplanes = arrangement.hyperplanes
-    lengths = np.linalg.norm(rows, axis=1)
-    expected = hyperplanes.normals[hyperplanes.hyperplane_of] * hyperplanes.orientation[:, None]
-    gap = np.linalg.norm(rows - lengths[:, None] * expected, axis=1)
-    allowed = np.where(hyperplanes.orientation == 0, 1e-9 * lengths.max(), 1e-6 * lengths)
+    orientation, lengths = arrangement.hyperplanes.orientation, np.linalg.norm(rows, axis=1)
+    gap = _off_hyperplanes(arrangement, rows)
+    allowed = np.where(orientation == 0, 1e-9 * lengths.max(), 1e-6 * lengths)
     if (gap > allowed).any():
         row = int(np.argmax(gap - allowed))
         remedy = "pass the Z that was enumerated"
         raise InputError(f"row {row} of Z", rows[row], "lie on its hyperplane in the arrangement", remedy)
 
 
+def _off_hyperplanes(arrangement: Arrangement, rows: Float64) -> Float64:
+    """How far each row is from the multiple of its hyperplane's normal that has its length, shape (n,)."""
+    hyperplanes = arrangement.hyperplanes
+    expected = hyperplanes.normals[hyperplanes.hyperplane_of] * hyperplanes.orientation[:, None]
+    off: Float64 = np.linalg.norm(rows - np.linalg.norm(rows, axis=1)[:, None] * expected, axis=1)
+    return off
+
+
 def require_same_rows(Z: Array, R: Array) -> None:
     require_matrix(Z, "Z")
     require_matrix(R, "R")
     if Z.shape[0] != R.shape[0]:
-        raise InputError("rows of R", R.shape[0], f"be {Z.shape[0]}, the rows of Z", "pass R of shape (n, d_r)")
+        raise InputError(
+            "rows of R", R.shape[0], f"be {Z.shape[0]}, the rows of Z", "pass R of shape (n, d_r)"
+        )

@@ -9,11 +9,11 @@ import numpy as np
 
 from convexwgan.arrays import Array, Float64, to_numpy64
 from convexwgan.errors import InputError, MemoryLimitError
-from convexwgan.geometry.arrangements import distinct_hyperplanes
 from convexwgan.geometry.bitsets import Bools, Integers
 from convexwgan.geometry.flats import TIE
 from convexwgan.geometry.moments import require_matrix
-from convexwgan.geometry.spectra import rank_tolerance
+from convexwgan.geometry.parallel import parallel_classes
+from convexwgan.geometry.spectra import EPS, rank_tolerance
 
 LARGEST_BASIS = 1 << 31
 """Bytes that ``reachable_basis`` may take; beyond them use ``ReachableOutputs.project``, which is sparse."""
@@ -66,7 +66,7 @@ class ReachableOutputs:
     def rank(self) -> int:
         """dim F = #rays − (A − q)."""
         A, q = self.frame.shape
-        return len(self.weights) - A + q
+        return int(len(self.weights) - A + q)
 
     @property
     def is_everything(self) -> bool:
@@ -143,7 +143,7 @@ def reachable_outputs(Z: Array, tie: float = TIE) -> ReachableOutputs:
     Args:
         Z: noise, shape (n, d).
         tie: rows count as parallel where their unit vectors differ by at most this
-            (``geometry.arrangements.distinct_hyperplanes``, which also says which rows count as zero).
+            in whitened coordinates; rows of length ≤ ``rank_tolerance(max‖z‖, n, d)`` count as zero.
 
     Raises:
         InputError: Z is not a non-empty finite matrix.
@@ -157,19 +157,21 @@ def reachable_outputs(Z: Array, tie: float = TIE) -> ReachableOutputs:
     """
     require_matrix(Z, "Z")
     rows = to_numpy64(Z)
-    if not rows.any():
-        n = len(rows)
-        return ReachableOutputs(np.full(n, -1), np.zeros(n), np.zeros(0), np.zeros((0, 2), int), np.zeros((0, 0)))
-    planes = distinct_hyperplanes(rows, tie)
-    code = np.where(planes.orientation == 0, -1, 2 * planes.hyperplane_of + (planes.orientation < 0))
-    rays, ray_of = np.unique(code[code >= 0], return_inverse=True)
-    of_row = np.full(len(rows), -1)
-    of_row[code >= 0] = ray_of.reshape(-1)
-    lengths = np.where(code >= 0, np.linalg.norm(rows, axis=1), 0.0)
-    weights = np.sqrt(np.bincount(of_row[code >= 0], lengths[code >= 0] ** 2))
-    second = np.flatnonzero((rays[1:] == rays[:-1] + 1) & (rays[:-1] % 2 == 0)) + 1
+    if not np.isfinite(rows).all():
+        raise InputError("Z", Z, "be finite", "drop or impute its NaN and infinite entries")
+    lengths = np.linalg.norm(rows, axis=1)
+    inside = np.flatnonzero(lengths > rank_tolerance(float(lengths.max()), *rows.shape))
+    of_row, lengths = np.full(len(rows), -1), np.where(np.isin(np.arange(len(rows)), inside), lengths, 0.0)
+    if len(inside) == 0:
+        return ReachableOutputs(of_row, lengths, np.zeros(0), np.zeros((0, 2), dtype=np.int64), np.zeros((0, 0)))
+    unit = rows[inside] / lengths[inside, None]
+    first, orientation = parallel_classes(*_whitened(unit, tie))
+    code, ray = np.unique(2 * first + (orientation < 0), return_inverse=True)
+    of_row[inside] = ray.reshape(-1)
+    weights = np.sqrt(np.bincount(of_row[inside], lengths[inside] ** 2))
+    second = np.flatnonzero((code[1:] == code[:-1] + 1) & (code[1:] % 2 == 1)) + 1
     pairs = np.stack([second - 1, second], axis=1)
-    return ReachableOutputs(of_row, lengths, weights, pairs, _frame(planes.normals[rays[second] // 2], weights[pairs]))
+    return ReachableOutputs(of_row, lengths, weights, pairs, _frame(unit[code[second] // 2], weights[pairs]))
 
 
 def reachable_rank(Z: Array) -> int:
@@ -237,6 +239,17 @@ def reachability(Z: Array, G: Array, tol: float = 1e-9) -> Reachability:
     is_reachable = residual <= tol
     reason = _agreement(space) if is_reachable else _contradiction(space, target, witness)
     return Reachability(is_reachable, reason, residual, nearest, witness)
+
+
+def _whitened(unit: Float64, tie: float) -> tuple[Float64, float]:
+    """Unit rows in the coordinates where their singular values are all 1, and the tolerance for them.
+
+    As in ``geometry.arrangements``: rays are the same there, and an ill-conditioned Z costs no accuracy.
+    """
+    U, s, _ = np.linalg.svd(unit, full_matrices=False)
+    r = int((s > rank_tolerance(float(s[0]), *unit.shape)).sum())
+    Y = U[:, :r] / np.linalg.norm(U[:, :r], axis=1, keepdims=True)
+    return Y, max(tie, 256 * EPS * float(s[0] / s[r - 1]))
 
 
 def _frame(directions: Float64, s: Float64) -> Float64:

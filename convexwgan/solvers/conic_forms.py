@@ -41,7 +41,8 @@ def solve_conic_form(form: Form, data: GameData, limits: Limits) -> Candidate:
         "iterations": result.iterations,
         "objective": result.objective,
     }
-    if result.status is ConicStatus.INFEASIBLE:
+    undecided = result.status is ConicStatus.FAILED and not form.discriminator.norm_bound
+    if result.status is ConicStatus.INFEASIBLE or undecided:
         return _evidence(form, data, limits).having(stats=stats)
     if result.status in (ConicStatus.FAILED, ConicStatus.UNBOUNDED) or not result.values:
         return Candidate(stopped=result.stopped or result.status.value, stats=stats)

@@ -8,6 +8,7 @@ from functools import cached_property
 from convexwgan.arrays import Array, eps_of, like, namespace, to_numpy64
 from convexwgan.geometry.moments import Moments, moments_of
 from convexwgan.geometry.polynomials import lift, lifted_normal_moments
+from convexwgan.geometry.reachability import reachable_basis
 from convexwgan.geometry.spectra import (
     LatentSpectrum,
     components_threshold,
@@ -133,8 +134,6 @@ class GameData:
     @cached_property
     def reachable_basis(self) -> Array | None:
         """An orthonormal basis (n_f, q) of F = span{(Zu)₊} for a ReLU generator; None when F is all of ℝ^{n_f}."""
-        from convexwgan.geometry.reachability import reachable_basis
-
         basis = reachable_basis(to_numpy64(self.network_input))
         return None if basis is None else like(self.X, basis, dtype=namespace(self.X).float64)
 

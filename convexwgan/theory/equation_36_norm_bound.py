@@ -27,8 +27,10 @@ class NormBoundThreshold(Reduction):
         return form.at(Stage.THRESHOLD)
 
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
-        wanted = int(2.0 / form.regularizer.strength)
-        return (Condition(f"⌊2/β_g⌋ = {wanted}, rank available {data.rank}: j = {min(wanted, data.rank)}", True),)
+        wanted = int(min(2.0 / form.regularizer.strength, float(data.dim)))
+        return (
+            Condition(f"min(⌊2/β_g⌋, d_r) = {wanted}, rank available {data.rank}: j = {min(wanted, data.rank)}", True),
+        )
 
     def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
         return candidate if candidate.moments is None else candidate.having(weights=realize(candidate.moments, data))

@@ -81,7 +81,8 @@ def plan(root: Form, method: str = "auto", theorems: Sequence[Reduction] = THEOR
         NotCoveredError: no theorem covers the pair; with the reason and the nearest pair that works.
         InputError: the pair is covered, but not by ``method``.
     """
-    if not isinstance(method, str) or method not in METHODS:
+    given: Any = method
+    if not isinstance(given, str) or given not in METHODS:
         raise InputError("method", method, f"be one of {', '.join(METHODS)}", 'leave it at "auto" for the cheapest')
     graph = reduction_graph(root, theorems)
     ends = [form for form in graph if form.method is not None]

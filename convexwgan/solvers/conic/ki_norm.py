@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from convexwgan.arrays import Float64
 from convexwgan.errors import InputError, MemoryLimitError
+from convexwgan.geometry.bitsets import Integers
 from convexwgan.geometry.cones import SimplicialCones
 from convexwgan.geometry.moments import require_matrix
 from convexwgan.solvers.conic.memory import available_bytes
@@ -70,13 +72,14 @@ def ki_program(
     Problem, with Φ_τ = (ZB_τ)₊ (so (Zu)₊ = Φ_τc for u = B_τc, c ≥ 0):
         min Σ_τ ½(tr(B_τᵀB_τ C_τ) + tr E_τ)   s.t.  [[C_τ, Y_τ], [Y_τᵀ, E_τ]] ⪰ 0,  C_τ ≥ 0,  Σ_τ Φ_τY_τ = G
     soft form (β given):  min ½‖Σ_τ Φ_τY_τ − G‖_F² + β Σ_τ ½(tr(B_τᵀB_τ C_τ) + tr E_τ),  same cones.
-    The solver gets the dual, which has fewer variables and always an interior:
-        max ⟨R, G⟩ (soft: − ½‖R‖_F²)   s.t.  [[β B_τᵀB_τ − N_τ, Φ_τᵀR], [RᵀΦ_τ, β I]] ⪰ 0,  N_τ ≥ 0  (hard: β = 1),
+    Dual, whose R is the multiplier of the equality:
+        max ⟨R, G⟩ (soft: − ½‖R‖_F²)   s.t.  [[β B_τᵀB_τ − N_τ, Φ_τᵀR], [RᵀΦ_τ, β I]] ⪰ 0,  N_τ ≥ 0  (equality: β = 1),
     that is ‖Rᵀ(Zu)₊‖ ≤ β‖u‖ on every cone, proved by "PSD + nonnegative". The value is exact where every cone has at
     most 4 rays, and a lower bound otherwise or with ``doubly_nonnegative=False`` (C_τ free: the nuclear norm).
+    Measured: Clarabel loses digits, or breaks down, on this dual and on orthonormal coordinates of thin cones.
 
-    R is sought among the outputs that networks can have and the rows of G can combine to: f × q unknowns,
-    f ≤ min(n, rays), q = rank(G). Nothing is lost: the rest of R never meets a constraint.
+    Equality is asked for in coordinates: f ≤ min(n, rays) of all the outputs that networks have, q = rank(G) of the
+    rows of G. Nothing is lost: an optimal Y needs no other rows.
 
     Args:
         Z: latent samples, shape (n, d_f).
@@ -100,7 +103,8 @@ def ki_program(
 
     >>> import numpy as np
     >>> from convexwgan.geometry.arrangements import enumerate_cells
-    >>> from convexwgan.geometry.cones import triangulate
+    >>> from convexwgan.geometry.bitsets import Integers
+from convexwgan.geometry.cones import triangulate
     >>> from convexwgan.solvers.conic import run
     >>> Z = np.eye(2)
     >>> model = ki_program(Z, np.array([[3.0], [4.0]]), triangulate(enumerate_cells(Z)))
@@ -149,64 +153,84 @@ def relu_program(
     f, q = reduced.target.shape
     check_ki_memory([len(block.gram) for block in blocks], f, q, limit=memory_limit)
     units = _units(blocks, G, beta, natural)
-    R = cp.Variable((f, q), name="R")
-    cones = [_dual_cone(block, reduced.F, R, units, doubly_nonnegative) for block in blocks]
-    gain = cp.sum(cp.multiply(R, reduced.target / units.gamma))
-    if beta is not None:  # what no network reaches stays in the residual, whatever the weights
-        gain = gain - cp.sum_squares(R) / 2 + float(np.sum(reduced.left_over**2)) / (2 * units.gamma**2)
-    problem = cp.Problem(cp.Maximize(gain), [constraint for cone in cones for constraint in cone])
+    batches = [_batch(blocks, p, q) for p in sorted({len(block.gram) for block in blocks})]
+    output = cp.sum([reduced.F.T @ batch.features / units.zeta @ batch.Y for batch in batches])
+    cost = units.beta / 2 * cp.sum([cp.sum(cp.multiply(batch.metric, batch.entries)) for batch in batches])
+    if beta is None:
+        reached = output - reduced.target / units.gamma == 0
+    else:
+        error = cp.Variable((f, q), name="error")
+        reached = output - reduced.target / units.gamma + error == 0
+        # what no network reaches stays in the residual, whatever the weights
+        cost = cost + cp.sum_squares(error) / 2 + float(np.sum(reduced.left_over**2)) / (2 * units.gamma**2)
+    nonnegative = [batch.off_diagonal >= 0 for batch in batches if doubly_nonnegative and batch.p > 1]
+    semidefinite = [S >> 0 for batch in batches for S in batch.matrices]
+    problem = cp.Problem(cp.Minimize(cost), [reached, *nonnegative, *semidefinite])
 
     def unpack() -> Values:
-        solved = [_primal_block(cone[0], len(block.gram), units) for cone, block in zip(cones, blocks, strict=True)]
-        residual = np.asarray(np.linalg.norm(reduced.left_over))
-        return {"C": _stack([C for C, _ in solved]), "Y": _stack([Y for _, Y in solved]) @ reduced.Q.T} | {
-            "residual": residual
-        }
+        unit = units.gamma / units.zeta
+        C, Y = _unpack(batches, len(blocks), unit)
+        return {"C": C, "Y": Y @ reduced.Q.T, "residual": np.asarray(np.linalg.norm(reduced.left_over))}
 
     def multipliers() -> Values:
-        lifted = reduced.F @ primal(R, units.q / units.gamma) @ reduced.Q.T
+        lifted = -reduced.F @ dual(reached, units.q / units.gamma) @ reduced.Q.T
         return {"R": lifted if beta is None else lifted + reduced.left_over}
 
-    return ConicModel(name, problem, {"R": R}, unpack, multipliers, units.q)
+    return ConicModel(name, problem, {batch.entries.name(): batch.entries for batch in batches}, unpack, multipliers, units.q)
 
 
-def _dual_cone(block: ReluBlock, F: Float64, R: Any, units: _Units, doubly_nonnegative: bool) -> list[Any]:
-    """[[β BᵀB − N, Φᵀ R], [RᵀΦ, β I]] ⪰ 0 with N ≥ 0 off the diagonal (on it, C ⪰ 0 says as much)."""
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """The matrices [[C, Y], [Yᵀ, E]] of all pieces with p rays, by their entries on and above the diagonal.
+
+    ``members`` (T,); ``features`` (n, T·p); ``metric`` (T, k(k+1)/2): ⟨metric, entries⟩ = tr BᵀBC + tr E.
+    """
+
+    p: int
+    members: Integers
+    features: Float64
+    metric: Float64
+    entries: Any
+    matrices: list[Any]
+    off_diagonal: Any
+    Y: Any
+
+
+def _batch(blocks: Sequence[ReluBlock], p: int, q: int) -> _Batch:
     cp = load_cvxpy()
 
-    p, q = len(block.gram), R.shape[1]
-    pairs = p * (p - 1) // 2
-    corner, nonnegative = units.beta * cp.Constant(block.gram), []
-    if doubly_nonnegative and pairs:
-        N = cp.Variable(pairs)
-        corner, nonnegative = corner - cp.reshape(_off_diagonal(p) @ N, (p, p), order="C"), [N >= 0]
-    side = (block.features / units.zeta).T @ F @ R
-    return [cp.bmat([[corner, side], [side.T, units.beta * np.eye(q)]]) >> 0, *nonnegative]
+    k = p + q
+    members = np.array([i for i, block in enumerate(blocks) if len(block.gram) == p])
+    grams = np.array([blocks[i].gram for i in members])
+    rows, columns = np.triu_indices(k)
+    position = np.zeros((k, k), dtype=np.int64)
+    position[rows, columns] = position[columns, rows] = np.arange(len(rows))
+    twice = np.where(rows == columns, 1.0, 2.0)
+    metric = np.zeros((len(members), k, k))
+    metric[:, :p, :p], metric[:, p:, p:] = grams, np.eye(q)
+    entries = cp.Variable((len(members), len(rows)), name=f"S_{p}")
+    spread = sparse.csr_array((np.ones(k * k), (np.arange(k * k), position.ravel())))
+    return _Batch(
+        p,
+        members,
+        np.hstack([blocks[i].features for i in members]),
+        metric[:, rows, columns] * twice,
+        entries,
+        [cp.reshape(spread @ entries[t], (k, k), order="C") for t in range(len(members))],
+        entries[:, position[:p, :p][np.triu_indices(p, 1)]],
+        cp.reshape(entries[:, position[:p, p:].ravel()], (len(members) * p, q), order="C"),
+    )
 
 
-def _off_diagonal(p: int) -> Float64:
-    """The map from the p(p−1)/2 entries above the diagonal to vec of the symmetric matrix."""
-    rows, columns = np.triu_indices(p, 1)
-    spread = np.zeros((p, p, len(rows)))
-    spread[rows, columns, np.arange(len(rows))] = spread[columns, rows, np.arange(len(rows))] = 1.0
-    return spread.reshape(p * p, len(rows))
-
-
-def _primal_block(constraint: Any, p: int, units: _Units) -> tuple[Float64, Float64]:
-    """C, Y from the multiplier S of a dual cone: S = ½ [[C, −Y], [−Yᵀ, E]]."""
-    S = dual(constraint)
-    unit = units.gamma / units.zeta
-    return 2 * unit * S[:p, :p], -2 * unit * S[:p, p:]
-
-
-def _stack(pieces: Sequence[Float64]) -> Float64:
-    """Blocks in one array, padded with zero rows (and columns, where they are square) to the largest."""
-    rows = max(len(piece) for piece in pieces)
-    columns = max(piece.shape[1] for piece in pieces)
-    stacked = np.zeros((len(pieces), rows, columns))
-    for target, piece in zip(stacked, pieces, strict=True):
-        target[: piece.shape[0], : piece.shape[1]] = piece
-    return stacked
+def _unpack(batches: Sequence[_Batch], count: int, unit: float) -> tuple[Float64, Float64]:
+    """C (count, p, p) and Y (count, p, q) in the order of the blocks, padded with zeros to the largest p."""
+    p, q = max(batch.p for batch in batches), batches[0].Y.shape[1]
+    C, Y = np.zeros((count, p, p)), np.zeros((count, p, q))
+    for batch in batches:
+        for t, S in zip(batch.members, batch.matrices, strict=True):
+            value = primal(S, unit)
+            C[t, : batch.p, : batch.p], Y[t, : batch.p] = value[: batch.p, : batch.p], value[: batch.p, batch.p :]
+    return C, Y
 
 
 def _reduce(blocks: Sequence[ReluBlock], G: Float64, beta: float | None) -> _Reduced:

@@ -222,6 +222,8 @@ def _custom(regularizer: Regularizer, argument: Any) -> Any:
         raise InputError(subject, type(expression).__name__, "return a CVXPY expression", remedy)
     if not expression.is_scalar() or expression.is_complex():
         raise InputError(subject, expression.shape, "return a real scalar", f"sum its entries with cp.sum; {remedy}")
+    if expression.is_constant() and not np.isfinite(expression.value):
+        raise InputError(subject, expression.value, "be finite", remedy)
     if not expression.is_convex():
         raise InputError(
             subject,

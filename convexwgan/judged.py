@@ -1,0 +1,162 @@
+"""From a candidate to a Solution: judged by ``certificates/``, repaired there, wrapped in the user's array library."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convexwgan.arrays import Float64, device_of, namespace, to_numpy64
+from convexwgan.certificates.certificate import Status
+from convexwgan.certificates.certify import Audit, certify
+from convexwgan.certificates.claim import PlainClaim
+from convexwgan.errors import InputError
+from convexwgan.fitted import FittedDiscriminator, FittedGenerator
+from convexwgan.solution import Solution, Stats
+from convexwgan.solvers.run import Limits
+from convexwgan.theory.candidate import Candidate, Neurons
+
+if TYPE_CHECKING:
+    from convexwgan.problem import Problem
+
+Callback = Callable[[dict[str, Any]], None]
+"""Called with {"stage", "lower", "upper", "seconds"} whenever bounds are known."""
+
+
+def judged(
+    problem: Problem,
+    candidate: Candidate,
+    method: str,
+    limits: Limits,
+    times: dict[str, float],
+    callback: Callback | None,
+) -> Solution:
+    """The candidate as a Solution: what is returned is the repaired generator, with the status that it earned."""
+    start = time.perf_counter()
+    audit = certify(problem.evidence, claim_of(candidate, problem), tol=limits.tol)
+    times["certify"] = time.perf_counter() - start
+    stats = Stats(method, times, candidate.stopped, {**candidate.stats, **_circumstances(problem)})
+    if problem.wgan.players[1].kind == "relu" and audit.weights is not None:
+        return _with_network(problem, audit, limits, stats, callback)
+    generator = None if audit.weights is None else _generator(problem, audit.weights)
+    return _wrapped(problem, audit, generator, limits.tol, stats)
+
+
+def claim_of(candidate: Candidate, problem: Problem) -> PlainClaim:
+    """The candidate's arrays on the host, weights in the precision that they will be stored in."""
+    neurons, H = candidate.neurons or Neurons(None, None), candidate.multipliers.get("H")
+    weights = _host(candidate.weights)
+    if weights is not None and _is_narrow(problem):
+        weights = weights.astype(np.float32)
+    return PlainClaim(
+        weights=weights,
+        neurons_u=_host(neurons.u),
+        neurons_v=_host(neurons.v),
+        skip=_host(neurons.skip),
+        output_multiplier=_host(H),
+    )
+
+
+def _host(array: Any) -> Float64 | None:
+    return None if array is None else to_numpy64(array)
+
+
+def _is_narrow(problem: Problem) -> bool:
+    return "float32" in str(problem.X.dtype)
+
+
+def _with_network(problem: Problem, audit: Audit, limits: Limits, stats: Stats, callback: Callback | None) -> Solution:
+    """Theorem 2.1's second problem: the weights of the output; the game is then judged on what they produce."""
+    from convexwgan.relu_weights import realized
+
+    G = problem.evidence.latents.output(to_numpy64(audit.weights))
+    realization, generator = realized(problem, G, limits, callback)
+    start = time.perf_counter()
+    claim = replace(realization.claim, neurons_u=audit.neurons_u, neurons_v=audit.neurons_v, skip=audit.skip)
+    claim = replace(claim, output_multiplier=audit.output_multiplier, value=None, bound=None)
+    final = certify(problem.evidence, claim, tol=limits.tol, repair=False)
+    times = {**stats.times, "realize": realization.stats.seconds, "certify_network": time.perf_counter() - start}
+    stats = replace(stats, times=times, stopped=stats.stopped or realization.stats.stopped)
+    return replace(_wrapped(problem, final, generator, limits.tol, stats), realization=realization)
+
+
+def _wrapped(problem: Problem, audit: Audit, generator: FittedGenerator | None, tol: float, stats: Stats) -> Solution:
+    certificate = audit.certificate
+    arrays = {
+        "u": audit.neurons_u,
+        "v": audit.neurons_v,
+        "skip": audit.skip,
+        "output_multiplier": audit.output_multiplier,
+    }
+    dual = {name: array for name, array in arrays.items() if array is not None}
+    return Solution(
+        wgan=problem.wgan,
+        status=certificate.status,
+        value=certificate.upper,
+        bound=certificate.lower,
+        certificate=certificate,
+        generator=generator,
+        discriminator=_discriminator(problem, certificate.status, dual),
+        dual=dual,
+        stats=stats,
+        tol=tol,
+        normalize=problem.normalize,
+        fingerprint_source=problem.fingerprint,
+    )
+
+
+def _generator(problem: Problem, weights: np.ndarray[Any, Any]) -> FittedGenerator:
+    xp = namespace(problem.X)
+    dtype = xp.float32 if _is_narrow(problem) else xp.float64
+    moved = xp.asarray(weights, dtype=dtype, device=device_of(problem.X))
+    spec = problem.wgan.players[1]
+    return FittedGenerator(spec, moved, problem.recipe, problem.Z, problem.normalize, problem.columns)
+
+
+def _discriminator(problem: Problem, status: Status, dual: dict[str, Float64]) -> FittedDiscriminator | None:
+    """The adversary, only where it attains the value: no neurons are claimed across a duality gap."""
+    if "u" not in dual or status is not Status.CERTIFIED:
+        return None
+    return FittedDiscriminator(problem.wgan.players[0], dual["u"], dual["v"], dual.get("skip"))
+
+
+def _circumstances(problem: Problem) -> dict[str, Any]:
+    return {
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "dtype": str(problem.X.dtype),
+        "device": str(device_of(problem.X)),
+    }
+
+
+def check_warm_start(warm_start: object, problem: Problem) -> None:
+    """Refuse what is no Solution of the same generator.
+
+    Raises:
+        InputError: as said.
+    """
+    if warm_start is None:
+        return
+    generator = problem.wgan.players[1]
+    if not isinstance(warm_start, Solution) or warm_start.wgan.generator != generator:
+        remedy = "pass the solution of the same architecture"
+        raise InputError("warm_start", warm_start, f"be a Solution with generator {generator!r}", remedy)
+
+
+def better_of(solution: Solution, warm_start: Solution | None, problem: Problem) -> Solution:
+    """The better of the new solution and a warm start, both judged on this problem."""
+    if warm_start is None or warm_start.generator is None:
+        return solution
+    if solution.status in (Status.CERTIFIED, Status.INFEASIBLE):
+        return solution
+    audit = certify(problem.evidence, warm_start.claim, tol=solution.tol, repair=warm_start.generator.first is None)
+    stats = replace(solution.stats, extra={**solution.stats.extra, "from": "warm_start"})
+    generator = None if audit.weights is None else _generator(problem, audit.weights)
+    if warm_start.generator.first is not None:
+        generator = warm_start.generator
+    old = _wrapped(problem, audit, generator, solution.tol, stats)
+    return old if old.relative_gap < solution.relative_gap or solution.generator is None else solution

@@ -1,0 +1,1 @@
+"""What people look at: pictures, tables, a page. Every function takes a finished Solution and computes nothing new."""
