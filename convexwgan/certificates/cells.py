@@ -72,8 +72,9 @@ def lines_of(Y: Float64, tie: float) -> Bools:
         is_on = np.abs(v @ Y.T) <= (tie + 64 * EPS / volume)[:, None]
         is_on[np.arange(len(v))[:, None], chosen] = True
         parts.append(is_on)
-    lines: Bools = np.concatenate(parts)
-    return np.unique(lines, axis=0) if r > 2 else lines
+    found: Bools = np.concatenate(parts)
+    is_tied = found.sum(axis=1) > r - 1  # only these are met by several subsets
+    return np.concatenate([found[~is_tied], np.unique(found[is_tied], axis=0)])
 
 
 def regions_around(Y: Float64, is_on: Bools, tie: float) -> Integers:
@@ -83,7 +84,7 @@ def regions_around(Y: Float64, is_on: Bools, tie: float) -> Integers:
     """
     r, m = Y.shape[1], is_on.sum(axis=1)
     if r <= 3:
-        return np.where(m == r - 1, 2 ** (r - 1), 2 * m).astype(np.int64)
+        return np.asarray(np.where(m == r - 1, 2 ** (r - 1), 2 * m), dtype=np.int64)
     counts = np.full(len(is_on), 8)
     for k in np.flatnonzero(m > 3):
         rows = Y[is_on[k]]

@@ -154,10 +154,10 @@ def _exhaustive(Z: Float64, R: Float64, arrangement: Arrangement, coarse: PriceB
     upper = copositive_bound(arrangement.reduced_rays, gains, cells, proposal) + _allowance(Z, R, arrangement)
     attained = float(np.linalg.norm(np.maximum(Z @ proposed.u, 0.0) @ R))
     detail = f"{arrangement.count} cells in rank {arrangement.rank}, {attained:.12g} ≤ price ≤ {upper:.12g}"
-    if upper >= coarse.upper:
+    if not upper < math.inf:
         return PriceBound(coarse.upper, attained, proposed.u, coarse.checks)
     checks = (Check("cells and their rays are complete", True, detail), Check("copositive on every cell", True))
-    return PriceBound(upper, attained, proposed.u, checks)
+    return PriceBound(min(upper, coarse.upper), attained, proposed.u, checks)
 
 
 def _allowance(Z: Float64, R: Float64, arrangement: Arrangement) -> float:
@@ -182,11 +182,20 @@ def _by_size(arrangement: Arrangement) -> Iterator[Integers]:
 
 
 def _pointedness(rays: Float64, group: Integers) -> float:
-    """min_i xᵀb_i, x the mean direction of the cell: ‖Bᵀc‖ ≥ η Σc for c ≥ 0."""
-    B = rays[group]
-    x = B.sum(axis=1)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    return float(np.einsum("kir,kr->ki", B, x).min())
+    """η with ‖Bᵀc‖ ≥ η Σc for c ≥ 0 on every cell: min_i xᵀb_i for some unit x, the mean ray or better."""
+    eta = _least_cosine(rays[group], rays[group].sum(axis=1))
+    wide = np.flatnonzero(eta < 0.1)
+    if len(wide):  # the mean ray is no good for wide cells: try the x with equal cosines
+        B = rays[group[wide]]
+        eta[wide] = np.maximum(eta[wide], _least_cosine(B, np.linalg.pinv(B).sum(axis=2)))
+    return float(eta.min())
+
+
+def _least_cosine(B: Float64, x: Float64) -> Float64:
+    """min_i xᵀb_i/‖x‖ for each cell."""
+    norm = np.linalg.norm(x, axis=1)
+    cosine: Float64 = np.einsum("kir,kr->ki", B, x).min(axis=1)
+    return cosine / np.where(norm > 0.0, norm, np.inf)
 
 
 def _unproven(rays: Float64, gains: Float64, group: Integers, p2: float, r: int) -> Integers:

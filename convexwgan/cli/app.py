@@ -42,7 +42,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Wasserstein GANs as convex programs, solved to a proven optimum."""
 
@@ -84,7 +86,9 @@ def explain(
 @app.command()
 def verify(
     solution: Annotated[Path, typer.Argument(metavar="SOLUTION", help="A solution.safetensors.")],
-    problem: Annotated[str, typer.Option("--problem", "-p", metavar="FILE|NAME", help="The problem it claims to solve.")],
+    problem: Annotated[
+        str, typer.Option("--problem", "-p", metavar="FILE|NAME", help="The problem it claims to solve.")
+    ],
     tol: Annotated[float | None, typer.Option(help="Judge at this tolerance; default 1e-6, for float32 1e-4.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -137,7 +141,9 @@ def export(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for pictures, results.json and index.html.")] = Path("out"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for pictures, results.json and index.html.")] = Path(
+        "out"
+    ),
     as_json: Json = False,
 ) -> None:
     """Solve every shipped instance, fit the faces, write pictures and a page."""

@@ -88,9 +88,9 @@ def _extras() -> list[dict[str, Any]]:
 
 
 def _threads() -> dict[str, Any]:
-    from threadpoolctl import threadpool_info
-
-    pools = [{"library": pool["internal_api"], "threads": pool["num_threads"]} for pool in threadpool_info()]
+    # Comes with scikit-learn; it has no type hints.
+    loaded = importlib.import_module("threadpoolctl").threadpool_info()
+    pools = [{"library": pool["internal_api"], "threads": pool["num_threads"]} for pool in loaded]
     return {"cpu_count": os.cpu_count(), "pools": pools, **{name: os.environ.get(name) for name in THREAD_VARIABLES}}
 
 

@@ -51,7 +51,9 @@ def run_problems(output: Output) -> Exit:
     for instance in instances:
         row = _row(instance)
         value = row["expected_value"]
-        table.add_row(row["name"], row["pair"], row["expected_status"] or "", "" if value is None else number_text(float(value)))
+        table.add_row(
+            row["name"], row["pair"], row["expected_status"] or "", "" if value is None else number_text(float(value))
+        )
     output.show(table)
     return Exit.OK
 

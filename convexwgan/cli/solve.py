@@ -18,7 +18,13 @@ SOLUTION_FILE = "solution.safetensors"
 
 
 def run_solve(
-    output: Output, file: str, method: str, solver: str | None, tol: float | None, time_limit: float | None, out: Path | None
+    output: Output,
+    file: str,
+    method: str,
+    solver: str | None,
+    tol: float | None,
+    time_limit: float | None,
+    out: Path | None,
 ) -> Exit:
     """Solve, show, and write to ``out``/solution.safetensors unless there is nothing to write."""
     instance = load_instance(file)
@@ -28,7 +34,9 @@ def run_solve(
     solution = problem.solve(method=method, solver=solver, tol=tol, time_limit=time_limit)
     path = None if out is None or solution.status is Status.FAILED else _write(solution, out)
     route = route_text(problem.route(method))
-    output.document({"problem": instance.name, "pair": pair_text(instance.wgan), "route": route, **_plain(solution, path)})
+    output.document(
+        {"problem": instance.name, "pair": pair_text(instance.wgan), "route": route, **_plain(solution, path)}
+    )
     _show(output, instance.title, route, solution, path)
     return EXIT_OF_STATUS[solution.status]
 

@@ -75,7 +75,9 @@ def _figure(figure: Figure) -> str:
     file, alt = escape(figure.file, quote=True), escape(figure.alt, quote=True)
     kind = ' class="wide"' if figure.is_wide else ""
     caption = f"<strong>{escape(figure.title)}.</strong> {escape(figure.caption)}"
-    return f'<figure{kind}><a href="{file}"><img src="{file}" alt="{alt}"></a><figcaption>{caption}</figcaption></figure>'
+    return (
+        f'<figure{kind}><a href="{file}"><img src="{file}" alt="{alt}"></a><figcaption>{caption}</figcaption></figure>'
+    )
 
 
 def _table(results: Sequence[Result]) -> str:

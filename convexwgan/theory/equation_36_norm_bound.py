@@ -27,9 +27,9 @@ class NormBoundThreshold(Reduction):
         return form.at(Stage.THRESHOLD)
 
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
-        wanted = int(min(2.0 / form.regularizer.strength, float(data.dim)))
+        wanted = int(min(2.0 / form.regularizer.strength, 1e15))
         return (
-            Condition(f"min(⌊2/β_g⌋, d_r) = {wanted}, rank available {data.rank}: j = {min(wanted, data.rank)}", True),
+            Condition(f"⌊2/β_g⌋ = {wanted}, rank available {data.rank}: j = {min(wanted, data.rank)}", True),
         )
 
     def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:

@@ -177,6 +177,23 @@ def test_what_would_make_the_price_wrong_is_refused(change, message):
         price(*change(enumerate_cells(Z), Z, R))
 
 
+def test_ambiguous_ties_give_no_upper_bound():
+    Z = np.array([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0], [1.0, 1.0, 3e-11]])
+    R = np.random.default_rng(0).standard_normal((4, 2))
+    result = price(enumerate_cells(Z), Z, R)
+    assert not result.is_exact
+    assert result.upper == np.inf
+    assert result.value == pytest.approx(objective(Z, R, result.u))
+
+
+def test_price_on_badly_scaled_columns_is_attained_and_no_search_beats_it():
+    Z, R = instance(5, 14, 3, 2, is_degenerate=True)
+    Z = Z * [1e-4, 1.0, 1e4]
+    result = price(enumerate_cells(Z), Z, R)
+    assert result.is_exact
+    assert price_local(Z, R, rng=0).value <= result.upper <= result.value * (1 + 1e-6)
+
+
 def test_rank_five_is_refused_with_what_to_use_instead():
     Z = np.random.default_rng(0).standard_normal((6, 5))
     with pytest.raises(InputError, match="use price_local and price_upper_bound"):
