@@ -52,7 +52,7 @@ class IncrementalEnumeration:
     def __init__(self, Z: np.ndarray) -> None:
         self.Z, self.cells, self.programs = Z, 0, 0
         r = Z.shape[1]
-        self.model = highspy.Highs()
+        self.model = highspy.Highs()  # type: ignore[no-untyped-call]
         self.model.setOptionValue("output_flag", False)
         for _ in range(r):
             self.model.addVar(-1.0, 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +17,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Wasserstein GANs as convex programs, solved to a proven optimum. "
-    "Exit codes: 0 certified or done, 1 input, 2 usage, 3 not proven, 4 infeasible, 5 refused, 6 unavailable or failed.",
+    "Exit codes: 0 certified or done, 1 input, 2 usage, 3 not proven, 4 infeasible, 5 refused, 6 failed.",
 )
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """Files of conic programs."""
 
     CBF = "cbf"

@@ -19,10 +19,12 @@ from convexwgan.report.tables import results_table, summary
 from convexwgan.spec.instance import Instance, instance_names, load_instance
 
 INTRODUCTION = (
-    "Each row of the table below is a Wasserstein GAN that was solved, not trained: the value is what its generator attains, the "
-    "bound is what no generator of that kind can beat, and both were recomputed from the data by code that knows no solver.",
-    "Instances that no generator can satisfy are INFEASIBLE with a proof; pairs that no theorem here covers are REFUSED. Both "
-    "are among the shipped instances on purpose, and the last column says whether each answer is the expected one.",
+    "Each row of the table below is a Wasserstein GAN that was solved, not trained: the value is what its generator "
+    "attains, the bound is what no generator of that kind can beat, and both were recomputed from the data by code "
+    "that knows no solver.",
+    "Instances that no generator can satisfy are INFEASIBLE with a proof; pairs that no theorem here covers are "
+    "REFUSED. Both are among the shipped instances on purpose, and the last column says whether each answer is the "
+    "expected one.",
 )
 
 
@@ -39,7 +41,7 @@ def run_demo(output: Output, out: Path) -> Exit:
     document = _document(results, figures, main.metrics, out, time.perf_counter() - start)
     _write(out, results, figures, document)
     output.document(document)
-    output.show(results_table(results))
+    output.show(results_table(results, output.width))
     output.text(f"{summary(results)} {document['seconds']:.0f} s.\nPictures and the page: {out / 'index.html'}")
     return Exit(document["exit_code"])
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-NARROWEST = 100
-"""Columns below which a table of results would break every word; a pipe has no width at all."""
+PIPE_WIDTH = 200
+"""Characters of a line where nobody's terminal sets them: a pipe or a file."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,15 @@ class Output:
         self.document({"error": {"type": kind, "message": message}, "exit_code": int(code)})
         self.note(f"error: {message}")
 
+    @property
+    def width(self) -> int:
+        """Characters of a line: the terminal's, or ``PIPE_WIDTH``."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
+
     def _console(self) -> Console:
         from rich.console import Console
 
-        width = None if sys.stdout.isatty() else max(shutil.get_terminal_size((160, 24)).columns, NARROWEST)
-        return Console(file=sys.stdout, width=width)
+        return Console(file=sys.stdout, width=self.width)
 
 
 def plain(value: Any) -> Any:

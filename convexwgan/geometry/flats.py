@@ -14,7 +14,7 @@ from convexwgan.geometry.spectra import EPS
 
 TIE = 1e-11
 _ROUNDING = 64 * EPS
-_CHUNK = 1 << 22
+_CHUNK = 1 << 19
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from convexwgan.errors import SolveError
 from convexwgan.problem import Problem
 from convexwgan.report import images, metrics, plots, routes, style
 from convexwgan.report.page import Figure
-from convexwgan.report.results import Run, problem_of, run_instance
+from convexwgan.report.results import Run, run_instance
 from convexwgan.solution import Solution
 from convexwgan.spec.discriminator import Discriminator
 from convexwgan.spec.instance import Expected, Instance, load_instance
@@ -96,9 +96,9 @@ def draw_faces(main: Fit, folder: Path) -> Figure:
         "faces.png",
         "Real faces and generated ones",
         "Left: the first 64 of the 100 face crops that scikit-image ships, 25 × 25 pixels. Right: fresh samples of the "
-        f"certified generator, clipped to [0, 1]. The critic sees second moments only and {COMPONENTS} components keep {kept} of "
-        "the variance: heads, eyes, mouths and the direction of the light are there, edges are soft, and some samples are "
-        "ghostly blends of several faces, because no moment of higher order is matched.",
+        f"certified generator, clipped to [0, 1]. The critic sees second moments only, and {COMPONENTS} components "
+        f"keep {kept} of the variance: heads, eyes, mouths and the direction of the light are there, edges are "
+        "soft, and some samples are ghostly blends of several faces, because no moment of higher order is matched.",
         "Two grids of 64 grey faces: sharp photographs on the left, softer generated faces on the right.",
         is_wide=True,
     )
@@ -111,8 +111,8 @@ def draw_faces_with_skip(main: Fit, folder: Path) -> Figure:
     return Figure(
         "faces_skip.png",
         "With a skip connection and 20 components",
-        f"The instance {FACES_WITH_SKIP}: the critic also sees means, so the generated mean on the problem's own noise is the "
-        "mean face exactly. Fewer components: smoother faces, more alike.",
+        f"The instance {FACES_WITH_SKIP}: the critic also sees means, so that on the problem's own noise the generated "
+        "mean is the mean face. Fewer components: smoother faces, more alike.",
         "Two grids of 64 grey faces; the generated ones are smoother than in the first picture.",
         is_wide=True,
     )
@@ -162,7 +162,7 @@ def draw_route(main: Fit, folder: Path) -> Figure:
     return Figure(
         "route.png",
         "Why this is tractable",
-        "Forms of the problem in boxes, theorems on the arrows; green is the cheapest chain, found in the graph of all.",
+        "Forms of the problem in boxes, theorems on the arrows; green is the cheapest chain in the graph of all.",
         "A column of boxes joined by green arrows with theorem names, a grey branch to a semidefinite program.",
     )
 
@@ -172,8 +172,3 @@ def _side_by_side(shown: Fit, path: Path, note: str) -> None:
     assert shape is not None
     left, _ = images.faces_side_by_side(shown.real, shown.generated(64), shape, note=note)
     style.save(left, path)
-
-
-def problem_of_faces(components: int = COMPONENTS) -> Problem:
-    """The problem behind the pictures."""
-    return problem_of(faces_instance(components))

@@ -23,7 +23,8 @@ p { max-width: 46rem; }
 .soft, figcaption { color: var(--soft); font-size: 0.92rem; }
 .figures { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
 figure { margin: 0; } figure.wide { grid-column: 1 / -1; }
-figure img { width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 6px; }
+figure img { width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 8px;
+  padding: 6px; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; }
 table { border-collapse: collapse; font-size: 0.85rem; width: 100%; }
 th, td { padding: 0.35rem 0.6rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }

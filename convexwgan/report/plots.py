@@ -30,7 +30,7 @@ VISIBLE = 1e-10
 
 @dataclass(frozen=True)
 class Spectra:
-    """What ``spectrum`` draws: eigenvalues, descending, of the data and of the output, and the threshold t = ‖M − S‖₂ or β_d."""
+    """What ``spectrum`` draws: eigenvalues of the data and of the output, descending, and the threshold."""
 
     real: Float64
     generated: Float64
@@ -65,7 +65,7 @@ def spectrum(solution: Solution, X: Any, ax: Axes | None = None) -> Axes:
     label = f"threshold {name} = {spectra.threshold:.4g}"
     ax.axhline(spectra.threshold, color=THRESHOLD, linestyle="--", linewidth=1.2, label=label)
     ax.set_yscale("log")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     title = f"Spectrum of {spectra.letter} and its threshold ({solution.status.name})"
     tidy(ax, title, "index i of the eigenvalue", "eigenvalue (squared units of X)")
     ax.legend(frameon=False, fontsize=9)
@@ -186,7 +186,7 @@ def scatter(solution: Solution, X: Any, ax: Axes | None = None, n: int | None = 
     generator = _generator(solution)
     fake = to_numpy64(generator.output) if n is None else _fresh(generator, n, rng)
     axes2, labels = _plane(data, generator.columns)
-    ax = axes_or_new(ax, 5.4, 5.0)
+    ax = axes_or_new(ax)
     for points, colour, marker, name in ((data, REAL, "o", "real"), (fake, GENERATED, "^", "generated")):
         flat = points @ axes2
         ax.plot(
@@ -290,15 +290,10 @@ def _draw_bounds(ax: Axes, at: Float64, found: Sequence[Solution]) -> None:
         linewidth=1.2,
         label="value: what the generator attains",
     )
-    if not is_feasible.all():
-        low = 0.0
-        ax.plot(
-            at[~is_feasible],
-            np.full(int((~is_feasible).sum()), low),
-            "x",
-            color=THRESHOLD,
-            label="no generator is feasible (proven)",
-        )
+    crosses = at[~is_feasible]
+    if len(crosses):
+        style = {"color": THRESHOLD, "clip_on": False, "label": "no generator is feasible (proven)"}
+        ax.plot(crosses, np.zeros(len(crosses)), "x", **style)
     ax.set_ylim(bottom=0.0 if np.nanmin(np.append(bound[np.isfinite(bound)], 0.0)) >= 0 else None)
 
 

@@ -17,7 +17,7 @@ from convexwgan.theory.forms import Normalize
 from convexwgan.theory.routes import Route
 
 REFUSED, ERROR = "refused", "error"
-"""What stands in the place of a status where there is no solution: no theorem covers the pair; it could not be tried."""
+"""In the place of a status where there is no solution: no theorem covers the pair; it could not be tried."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _agrees(solution: Solution, wanted: float, tolerance: float) -> bool:
 
 
 def pair_text(wgan: WGAN) -> str:
-    """The pair in a few words.
+    """The pair in a few words; weight decay, the rule, goes without saying.
 
     >>> from convexwgan.spec.discriminator import Discriminator
     >>> from convexwgan.spec.generator import Generator
@@ -146,13 +146,13 @@ def pair_text(wgan: WGAN) -> str:
     cost = wgan.regularizer
     kind = discriminator.kind + ("+skip" if discriminator.skip else "")
     price = f"norm of {cost.of}" if cost.kind == "norm" else cost.kind
-    rule = "norm bound" if discriminator.norm_bound else "weight decay"
-    rule = f"{discriminator.components} components" if discriminator.components is not None else rule
-    return f"{kind} × {generator.kind}, {price}, {rule}"
+    rule = ", norm bound" if discriminator.norm_bound else ""
+    rule = f", {discriminator.components} components" if discriminator.components is not None else rule
+    return f"{kind} × {generator.kind}, {price}{rule}"
 
 
 _NUMBER = re.compile(r"(Lemma|Theorem|Corollary|eq|MATH) ([A-Z0-9]+(?:\.\d+)*)")
-_SHORT = {"Lemma": "Lem", "Theorem": "Thm", "Corollary": "Cor", "eq": "eq", "MATH": "MATH"}
+_SHORT = {"Lemma": "Lem", "Theorem": "Thm", "Corollary": "Cor", "eq": "eq", "MATH": "MATH", "closed_form": "closed"}
 
 
 def route_text(route: Route) -> str:
@@ -160,8 +160,8 @@ def route_text(route: Route) -> str:
 
     >>> from convexwgan.load import load_problem
     >>> route_text(load_problem("quadratic_free_output").route())
-    'Lem 3.1 → Cor 3.2 → Thm 2.1 → closed form'
+    'Lem 3.1 → Cor 3.2 → Thm 2.1 → closed'
     """
     found = [_NUMBER.search(step.theorem.citation) for step in route.steps]
     names = [f"{_SHORT[match[1]]} {match[2]}" for match in found if match is not None]
-    return " → ".join([*dict.fromkeys(names), route.method.replace("_", " ")])
+    return " → ".join([*dict.fromkeys(names), _SHORT.get(route.method, route.method)])

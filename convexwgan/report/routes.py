@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from convexwgan.problem import Problem
@@ -14,7 +15,7 @@ from convexwgan.theory.routes import first_form, reduction_graph
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_ROW, _COLUMN = 1.3, 3.6
+_ROW, _COLUMN = 1.12, 2.9
 """Inches from one form to the next, downwards and sideways."""
 
 
@@ -69,7 +70,7 @@ def place(problem: Problem) -> Placed:
             row = 1 + max(places[before][1] for before in graph.predecessors(form) if before in places)
             taken[row] = taken.get(row, 0) + 1
             places[form] = (taken[row], row)
-    steps = set(zip(chosen, chosen[1:], strict=False))
+    steps = set(pairwise(chosen))
     arrows = tuple((a, b, data["theorem"], (a, b) in steps) for a, b, data in graph.edges(data=True))
     return Placed(places, arrows)
 
@@ -85,15 +86,10 @@ def _point(where: tuple[int, int]) -> tuple[float, float]:
 
 def _box(ax: Axes, form: Form, where: tuple[int, int], is_chosen: bool) -> None:
     ends = "\n(conic)" if form.method == "conic" else ""
-    ax.annotate(
-        textwrap.fill(form.stage.value, 34) + ends,
-        _point(where),
-        ha="center",
-        va="center",
-        fontsize=9,
-        fontweight="bold" if is_chosen else "normal",
-        bbox={"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": CHOSEN if is_chosen else CUT, "linewidth": 2.2 if is_chosen else 1.0},
-    )  # fmt: skip
+    colour, width, weight = (CHOSEN, 2.2, "bold") if is_chosen else (CUT, 1.0, "normal")
+    box = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": colour, "linewidth": width}
+    text = textwrap.fill(form.stage.value, 28) + ends
+    ax.annotate(text, _point(where), ha="center", va="center", fontsize=10, fontweight=weight, bbox=box)
 
 
 def _arrow(ax: Axes, start: tuple[int, int], end: tuple[int, int], theorem: Any, is_chosen: bool) -> None:
@@ -105,9 +101,9 @@ def _arrow(ax: Axes, start: tuple[int, int], end: tuple[int, int], theorem: Any,
     ax.annotate("", (x1, y1), (x0, y0), arrowprops=style)
     # Beside the chosen route on its free side, so that the arrows that leave it cross no text.
     side, align = (-0.12, "right") if x1 == 0 else (0.3, "left")
-    text = textwrap.fill(theorem.name, 34) + "\n" + textwrap.fill(short_citation(theorem.citation), 38)
+    text = textwrap.fill(theorem.name, 30) + "\n" + textwrap.fill(short_citation(theorem.citation), 34)
     middle = x0 + 0.5 * (x1 - x0) + side, 0.5 * (y0 + y1)
-    ax.text(*middle, text, ha=align, va="center", fontsize=7.5, color="#333333", linespacing=1.15)
+    ax.text(*middle, text, ha=align, va="center", fontsize=8.5, color="#333333", linespacing=1.15)
 
 
 def short_citation(citation: str) -> str:

@@ -1,4 +1,4 @@
-"""How every picture looks: colours that colour-blind readers tell apart, one size of text, files without a time stamp."""
+"""How every picture looks: colours that colour-blind readers tell apart, and files without a time stamp."""
 
 from __future__ import annotations
 

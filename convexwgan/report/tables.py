@@ -11,6 +11,9 @@ from convexwgan.report.results import Result
 if TYPE_CHECKING:
     from rich.table import Table
 
+WIDE = 170
+"""Characters from which on a row fits on one line with the instance's name."""
+
 COLOURS = {
     "certified": "green",
     "bracketed": "yellow",
@@ -22,15 +25,23 @@ COLOURS = {
 }
 
 
-def results_table(results: Iterable[Result], title: str = "") -> Table:
-    """One row an instance: pair, route, status, value, bound, gap, seconds, and whether the file expected it."""
-    table = plain_table(title, ("instance", "pair", "route", "status", "value", "bound", "gap", "s", "expected"))
-    for name in ("value", "bound", "gap", "s"):
-        column = next(column for column in table.columns if column.header == name)
-        column.justify, column.no_wrap = "right", True
+def results_table(results: Iterable[Result], width: int = WIDE) -> Table:
+    """One row an instance: pair, route, status, value, bound, gap, seconds, and whether the file expected it.
+
+    Args:
+        results: the rows.
+        width: of the terminal; the instance's name is shown only where there is room for it.
+    """
+    is_wide = width >= WIDE
+    columns = ("pair", "route", "status", "value", "bound", "gap", "s", "expected")
+    table = plain_table("", ("instance", *columns) if is_wide else columns)
+    for column in table.columns[-6:]:
+        column.no_wrap = True
+        column.justify = "left" if column.header in ("status", "expected") else "right"
     for row in results:
         numbers = (number_text(row.value), number_text(row.bound), gap_text(row.relative_gap), f"{row.seconds:.2f}")
-        table.add_row(row.name, row.pair, row.route, status_markup(row.status), *numbers, expected_text(row))
+        cells = (row.pair, row.route, status_markup(row.status), *numbers, expected_text(row))
+        table.add_row(*((row.name, *cells) if is_wide else cells))
     return table
 
 
@@ -66,9 +77,12 @@ def status_markup(status: str) -> str:
 
 
 def expected_text(row: Result) -> str:
-    """✓ or ✗ with what was checked; empty where the file expects nothing."""
-    parts = [("status", row.matches_status), ("value", row.matches_value)]
-    return " ".join(f"{'✓' if holds else '✗'} {name}" for name, holds in parts if holds is not None)
+    """✓ or ✗ with what was compared; empty where the file expects nothing."""
+    compared = {"value": row.matches_value, "status": row.matches_status}
+    wrong = [name for name, holds in compared.items() if holds is False]
+    if wrong:
+        return f"✗ {' '.join(wrong)}"
+    return next((f"✓ {name}" for name, holds in compared.items() if holds), "")
 
 
 def number_text(value: Any, digits: int = 7) -> str:

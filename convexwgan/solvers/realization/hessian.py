@@ -1,109 +1,109 @@
 """Newton's direction for the balanced network inside one face, dense or by conjugate gradients.
 
-With T_j = H_jZ (n, r), φ_j = H_jZw_j and E the residual, the Hessian of F is
+With T_j = H_jZN_j (n, p_j), N_j the frame of the kinks' subspace, φ_j = H_jZw_j and E the residual, the Hessian of F is
 
-    ww:  ⟨v_i,v_j⟩ T_iᵀT_j + β δ_ij I        wv:  (T_iᵀφ_j) v_iᵀ + δ_ij T_iᵀE        vv:  (φ_iᵀφ_j) I + β δ_ij I,
+    ww:  ⟨v_i,v_j⟩ T_iᵀT_j + β δ_ij I        wv:  (T_iᵀφ_j) v_iᵀ + δ_ij M_j        vv:  (φ_iᵀφ_j) I + β δ_ij I
 
-restricted to the kinks' subspaces by the projectors P_j. At a minimum it is positive semidefinite: the blocks
-[[βI, T_jᵀE], [·, βI]] are, exactly when no neuron can be improved in its face.
+with M_j = T_jᵀE: a Gram matrix plus the blocks [[βI, M_j], [M_jᵀ, βI]], positive semidefinite when ‖M_j‖₂ ≤ β, that is
+when neuron j cannot be improved in its face. Elsewhere the singular values of M_j are clipped at β, so that the
+direction is always one of descent and the method is exactly Newton's near a solution.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse.linalg
+from scipy.linalg import lapack
 
 from convexwgan.arrays import Float64
 from convexwgan.solvers.realization.state import Network
 
-_DENSE_UNKNOWNS = 1600
+DENSE_UNKNOWNS = 2500
+_SHIFT = 1e-11
 
 
 def newton_direction(
     Z: Float64, Phi: Float64, E: Float64, beta: float, network: Network, gW: Float64, gV: Float64
 ) -> tuple[Float64, Float64]:
-    """A descent direction (δW, δV): Newton's, shifted where the Hessian is not positive definite."""
-    k, r = network.W.shape
-    d = network.V.shape[1]
-    gradient = np.concatenate([gW.ravel(), gV.ravel()])
-    if k * (r + d) <= _DENSE_UNKNOWNS:
-        step = _solve_shifted(dense_hessian(Z, Phi, E, beta, network), gradient, beta)
-    else:
-        step = _conjugate_gradients(Z, Phi, E, beta, network, gradient)
-    dW = np.einsum("jab,jb->ja", network.projectors, step[: k * r].reshape(k, r))
-    return dW, step[k * r :].reshape(k, d)
+    """A descent direction (δW, δV): Newton's for the Hessian with clipped M_j."""
+    M = clipped_coupling(Z, E, beta, network)
+    unknowns = int(network.free.sum()) + network.V.size
+    if unknowns <= DENSE_UNKNOWNS:
+        return _dense_direction(Z, Phi, M, beta, network, gW, gV)
+    return _conjugate_gradients(Z, Phi, M, beta, network, gW, gV)
 
 
-def dense_hessian(Z: Float64, Phi: Float64, E: Float64, beta: float, network: Network) -> Float64:
-    """The Hessian of F at the network, (k(r+d), k(r+d)); identity on the directions that the kinks forbid."""
+def clipped_coupling(Z: Float64, E: Float64, beta: float, network: Network) -> Float64:
+    """M_j = N_jᵀZᵀH_jE with singular values clipped at β, shape (k, r, d) in the frames' coordinates."""
     k, r = network.W.shape
-    d = network.V.shape[1]
-    T = np.where(network.active[:, :, None], Z[None, :, :], 0.0) @ network.projectors  # (k, n, r)
-    flat = np.ascontiguousarray(T.transpose(1, 0, 2)).reshape(Z.shape[0], k * r)
-    gram_v = network.V @ network.V.T
-    WW = ((flat.T @ flat).reshape(k, r, k, r) * gram_v[:, None, :, None]).reshape(k * r, k * r)
-    cross = (flat.T @ Phi).reshape(k, r, k)
-    WV = np.einsum("jai,jc->jaic", cross, network.V)
-    j = np.arange(k)
-    WV[j, :, j, :] += (flat.T @ E).reshape(k, r, d)
-    VV = np.einsum("ij,cd->icjd", Phi.T @ Phi, np.eye(d)).reshape(k * d, k * d)
-    H = np.empty((k * (r + d), k * (r + d)))
-    m = k * r
-    H[:m, :m], H[m:, m:] = WW, VV
+    products = (Z[:, :, None] * E[:, None, :]).reshape(len(Z), -1)
+    M = (network.active.astype(np.float64) @ products).reshape(k, r, E.shape[1])
+    M = np.einsum("jab,jac->jbc", network.frames, M)
+    if E.shape[1] == 1:
+        size = np.linalg.norm(M, axis=1, keepdims=True)
+        return M * np.minimum(1.0, beta / np.maximum(size, beta))
+    left, s, right = np.linalg.svd(M, full_matrices=False)
+    return (left * np.minimum(s, beta)[:, None, :]) @ right
+
+
+def _dense_direction(
+    Z: Float64, Phi: Float64, M: Float64, beta: float, network: Network, gW: Float64, gV: Float64
+) -> tuple[Float64, Float64]:
+    k, r = network.W.shape
+    free = network.free
+    gradient = np.concatenate([np.einsum("jab,ja->jb", network.frames, gW)[free], gV.ravel()])
+    H = dense_hessian(Z, Phi, M, beta, network)
+    step = _solve(H, gradient)
+    m = int(free.sum())
+    inner = np.zeros((k, r))
+    inner[free] = step[:m]
+    return np.einsum("jab,jb->ja", network.frames, inner), step[m:].reshape(k, -1)
+
+
+def dense_hessian(Z: Float64, Phi: Float64, M: Float64, beta: float, network: Network) -> Float64:
+    """The Hessian of F in the frames' free coordinates and V, (Σp_j + kd, Σp_j + kd)."""
+    k, d = network.V.shape
+    owner, column = np.nonzero(network.free)
+    m = len(owner)
+    directions = network.frames[owner, :, column]  # (m, r): all frame vectors
+    T = np.where(network.active.T[:, owner], Z @ directions.T, 0.0)  # (n, m)
+    H = np.empty((m + k * d, m + k * d))
+    H[:m, :m] = (T.T @ T) * (network.V @ network.V.T)[owner[:, None], owner[None, :]]
+    WV = np.einsum("ai,ac->aic", T.T @ Phi, network.V[owner])
+    WV[np.arange(m), owner] += M[owner, column]
     H[:m, m:] = WV.reshape(m, k * d)
     H[m:, :m] = H[:m, m:].T
+    H[m:, m:] = np.kron(Phi.T @ Phi, np.eye(d)) if d > 1 else Phi.T @ Phi
     H[np.diag_indices_from(H)] += beta
-    blocks = H[:m, :m].reshape(k, r, k, r)
-    blocks[j, :, j, :] += np.eye(r) - network.projectors
     return H
 
 
-def _solve_shifted(H: Float64, gradient: Float64, beta: float) -> Float64:
-    """−(H + μI)⁻¹g with the first μ = 1e-10 β, 1e-4 β, 1e-2 β, … that makes H + μI positive definite."""
+def _solve(H: Float64, gradient: Float64) -> Float64:
+    """−(H + μI)⁻¹g with the least μ among 0 and 1e-11, 1e-9, … times the largest diagonal entry that Cholesky accepts."""
     diagonal = H.diagonal().copy()
-    mu = 1e-10 * beta
+    mu = 0.0
     while True:
+        factor, info = lapack.dpotrf(H, lower=1, clean=0)
+        if info == 0:
+            step, _ = lapack.dpotrs(factor, gradient, lower=1)
+            return np.asarray(-step)
+        mu = max(100.0 * mu, _SHIFT * float(diagonal.max()))
         H[np.diag_indices_from(H)] = diagonal + mu
-        try:
-            factor = scipy.linalg.cho_factor(H, lower=True, check_finite=False)
-        except scipy.linalg.LinAlgError:
-            mu = max(10.0 * mu, 1e-4 * beta)
-            continue
-        step: Float64 = -scipy.linalg.cho_solve(factor, gradient, check_finite=False)
-        return step
-
-
-def hessian_product(Z: Float64, Phi: Float64, E: Float64, beta: float, network: Network, vector: Float64) -> Float64:
-    """Hessian times vector without the matrix: O(n k (r + d))."""
-    k, r = network.W.shape
-    dW = np.einsum("jab,jb->ja", network.projectors, vector[: k * r].reshape(k, r))
-    dV = vector[k * r :].reshape(k, network.V.shape[1])
-    dPhi = np.where(network.active.T, Z @ dW.T, 0.0)
-    dE = dPhi @ network.V + Phi @ dV
-    pull = np.where(network.active, network.V @ dE.T + dV @ E.T, 0.0)
-    hW = np.einsum("jab,jb->ja", network.projectors, pull @ Z) + beta * vector[: k * r].reshape(k, r)
-    hV = Phi.T @ dE + dPhi.T @ E + beta * dV
-    return np.concatenate([hW.ravel(), hV.ravel()])
 
 
 def _conjugate_gradients(
-    Z: Float64, Phi: Float64, E: Float64, beta: float, network: Network, gradient: Float64, steps: int = 150
-) -> Float64:
-    """Truncated Newton: conjugate gradients on Hx = −g, left at a direction of negative curvature (Steihaug)."""
+    Z: Float64, Phi: Float64, M: Float64, beta: float, network: Network, gW: Float64, gV: Float64, steps: int = 200
+) -> tuple[Float64, Float64]:
+    """Truncated Newton: preconditioned conjugate gradients on Hx = −g, matrix-free, O(n k (r + d)) a step."""
+    shapes = gW.shape, gV.shape
+    gradient = np.concatenate([np.einsum("jab,ja->jb", network.frames, gW).ravel(), gV.ravel()])
     diagonal = _preconditioner(Z, Phi, beta, network)
-    x = np.zeros_like(gradient)
-    residual = -gradient
+    x, residual = np.zeros_like(gradient), -gradient
     z = residual / diagonal
-    p = z.copy()
-    rz = float(residual @ z)
-    goal = min(0.1, float(np.sqrt(np.linalg.norm(gradient)))) * float(np.linalg.norm(gradient))
-    for step in range(steps):
-        Hp = hessian_product(Z, Phi, E, beta, network, p)
-        curvature = float(p @ Hp)
-        if curvature <= 0:
-            return x if step else p
-        alpha = rz / curvature
+    p, rz = z.copy(), float(residual @ z)
+    goal = 1e-2 * float(np.linalg.norm(gradient))
+    for _ in range(steps):
+        Hp = _hessian_product(Z, Phi, M, beta, network, p)
+        alpha = rz / float(p @ Hp)
         x += alpha * p
         residual = residual - alpha * Hp
         if float(np.linalg.norm(residual)) <= goal:
@@ -111,13 +111,30 @@ def _conjugate_gradients(
         z = residual / diagonal
         rz, previous = float(residual @ z), rz
         p = z + (rz / previous) * p
-    return x
+    m = gW.size
+    dW = np.einsum("jab,jb->ja", network.frames, x[:m].reshape(shapes[0]))
+    return dW, x[m:].reshape(shapes[1])
+
+
+def _hessian_product(
+    Z: Float64, Phi: Float64, M: Float64, beta: float, network: Network, vector: Float64
+) -> Float64:
+    k, r = network.W.shape
+    inner, dV = vector[: k * r].reshape(k, r), vector[k * r :].reshape(k, -1)
+    dPhi = np.where(network.active.T, Z @ np.einsum("jab,jb->aj", network.frames, inner), 0.0)
+    dE = dPhi @ network.V + Phi @ dV
+    pull = np.where(network.active, network.V @ dE.T, 0.0) @ Z
+    hW = np.einsum("jab,ja->jb", network.frames, pull) + np.einsum("jbc,jc->jb", M, dV) + beta * inner
+    hV = Phi.T @ dE + np.einsum("jbc,jb->jc", M, inner) + beta * dV
+    return np.concatenate([hW.ravel(), hV.ravel()])
 
 
 def _preconditioner(Z: Float64, Phi: Float64, beta: float, network: Network) -> Float64:
-    """The diagonal of JᵀJ + βI."""
+    """The diagonal of the Hessian."""
+    k, r = network.W.shape
     weight = (network.V**2).sum(axis=1)
-    rows = network.active.astype(float) @ (Z**2)  # (k, r)
-    d = network.V.shape[1]
-    columns = np.repeat((Phi**2).sum(axis=0), d)
+    rows = np.empty((k, r))
+    for j in range(k):
+        rows[j] = ((Z[network.active[j]] @ network.frames[j]) ** 2).sum(axis=0)
+    columns = np.repeat((Phi**2).sum(axis=0), network.V.shape[1])
     return np.concatenate([(weight[:, None] * rows).ravel(), columns]) + beta

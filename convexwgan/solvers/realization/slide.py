@@ -20,18 +20,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 
 from convexwgan.arrays import Float64
 from convexwgan.solvers.realization.hessian import newton_direction
-from convexwgan.solvers.realization.state import KINK_TOLERANCE, Bool, Network, features, project_on_kinks
+from convexwgan.solvers.realization.state import (
+    KINK_TOLERANCE,
+    Bool,
+    Integers,
+    Network,
+    features,
+    put_on_kinks,
+)
 
 _HALVINGS = 14
+_NEGLIGIBLE = 1e-12
 
 
 @dataclass(frozen=True)
 class SlideReport:
-    """How a slide ended: iterations made, final objective, largest gradient entry relative to β."""
+    """How a slide ended: iterations made, final objective, largest gradient entry relative to β·(typical weight)."""
 
     iterations: int
     objective: float
@@ -57,87 +64,66 @@ def slide(
         max_iter: Newton steps.
         tol: stop when the projected gradient is below tol·β·(typical weight).
     """
-    network = prune(network.balanced())
+    network = prune(network.balanced().copy())
     value = objective(Z, T, beta, network)
-    gradient, done = np.inf, 0
-    for done in range(max_iter):  # noqa: B007
-        if network.count == 0:
-            return network, SlideReport(done, value, 0.0)
+    gradient, done = 0.0, 0
+    while done < max_iter and network.count:
         Phi = features(Z, network)
         E = Phi @ network.V - T
-        gW, gV = _gradients(Z, Phi, E, beta, network)
-        pulls = _full_gradient(Z, E, beta, network)
+        pulls = np.where(network.active, network.V @ E.T, 0.0) @ Z + beta * network.W
+        gW, gV = network.project(pulls), Phi.T @ E + beta * network.V
         scale = beta * max(float(np.sqrt(network.sizes.max())), 1e-300)
         gradient = max(float(np.abs(gW).max()), float(np.abs(gV).max())) / scale
         released = _release(Z, E, pulls, network, 10.0 * max(gradient, tol) * scale)
         if released:
-            gW = _project(network, pulls)
+            gW = network.project(pulls)
         elif gradient <= tol:
             break
-        dW, dV = newton_direction(Z, Phi, E, beta, network, gW, gV)
-        step = _search(Z, T, E, beta, network, value, (gW, gV), (dW, dV))
+        direction = newton_direction(Z, Phi, E, beta, network, gW, gV)
+        step = _search(Z, T, E, beta, network, value, (gW, gV), direction)
         if step is None:
             break
-        network, new_value = step
-        network = prune(network)
-        stalled = value - new_value <= 1e-15 * abs(value)
-        value = new_value
-        if stalled and not released:
+        done += 1
+        network, previous, value = prune(step[0]), value, step[1]
+        if previous - value <= 1e-15 * abs(value) and not released:
             break
-    return network.balanced(), SlideReport(done + 1, value, gradient)
+    return network.balanced(), SlideReport(done, value, gradient)
 
 
-def prune(network: Network, relative: float = 1e-13) -> Network:
-    """Without the neurons whose cost is below ``relative`` times the largest."""
+def prune(network: Network) -> Network:
+    """Without the neurons whose cost is negligible beside the largest."""
     sizes = network.sizes
-    if len(sizes) == 0:
-        return network
-    alive = sizes > relative * sizes.max()
+    alive = sizes > _NEGLIGIBLE * sizes.max(initial=0.0)
     return network if alive.all() else network.keep(alive)
-
-
-def _full_gradient(Z: Float64, E: Float64, beta: float, network: Network) -> Float64:
-    """Zᵀ H_j E v_j + β w_j before projection on the kinks, (k, r)."""
-    pull = np.where(network.active, network.V @ E.T, 0.0)
-    full: Float64 = pull @ Z + beta * network.W
-    return full
-
-
-def _project(network: Network, vectors: Float64) -> Float64:
-    projected: Float64 = np.einsum("jab,jb->ja", network.projectors, vectors)
-    return projected
-
-
-def _gradients(Z: Float64, Phi: Float64, E: Float64, beta: float, network: Network) -> tuple[Float64, Float64]:
-    gW = _project(network, _full_gradient(Z, E, beta, network))
-    return gW, Phi.T @ E + beta * network.V
 
 
 def _release(Z: Float64, E: Float64, pulls: Float64, network: Network, threshold: float) -> int:
     """Free, for each neuron, the kink whose multiplier is furthest outside [0, (E v_j)_i]; how many were freed.
 
     On independent kink rows Z_A the stationarity Zᵀ H_j E v_j + βw_j + Z_Aᵀλ = 0 has one solution λ; moving off
-    kink i upwards changes F by (E v_j)_i − λ_i a unit, downwards by λ_i.
+    kink i upwards changes F by (E v_j)_i − λ_i a unit, downwards by λ_i. Where the rows are dependent the
+    multipliers are not unique and the neuron stays: pricing finds the way out.
     """
-    released = 0
-    for j in np.flatnonzero(network.kinks.any(axis=1)):
-        rows = np.flatnonzero(network.kinks[j])
-        if len(rows) > Z.shape[1] - 1:
-            continue  # dependent rows: the multipliers are not unique; pricing finds the way out
-        norms = np.linalg.norm(Z[rows], axis=1)
-        multipliers, _, rank, _ = scipy.linalg.lstsq((Z[rows] / norms[:, None]).T, -pulls[j], check_finite=False)
-        if rank < len(rows):
+    counts = network.kinks.sum(axis=1)
+    norms = np.linalg.norm(Z, axis=1)
+    released: list[int] = []
+    for q in np.unique(counts[(counts > 0) & (counts < Z.shape[1])]):
+        which = np.flatnonzero((counts == q) & (network.free.sum(axis=1) == Z.shape[1] - q))
+        if len(which) == 0:
             continue
-        upper = E[rows] @ network.V[j] * norms
+        rows = np.nonzero(network.kinks[which])[1].reshape(len(which), q)
+        units = Z[rows] / norms[rows][:, :, None]  # (m, q, r)
+        multipliers = -np.einsum("mrq,mr->mq", np.linalg.pinv(units), pulls[which])
+        upper = np.einsum("mqd,md->mq", E[rows], network.V[which]) * norms[rows]
         excess = np.maximum(multipliers - upper, -multipliers)
-        worst = int(np.argmax(excess))
-        if excess[worst] <= threshold:
-            continue
-        network.kinks[j, rows[worst]] = False
-        network.active[j, rows[worst]] = bool(multipliers[worst] > 0 and multipliers[worst] - upper[worst] > 0)
-        project_on_kinks(network, Z, int(j))
-        released += 1
-    return released
+        worst = excess.argmax(axis=1)
+        for position in np.flatnonzero(excess.max(axis=1) > threshold):
+            i, j = worst[position], which[position]
+            network.kinks[j, rows[position, i]] = False
+            network.active[j, rows[position, i]] = bool(multipliers[position, i] > upper[position, i])
+            released.append(int(j))
+    put_on_kinks(network, Z, np.asarray(released, dtype=np.intp))
+    return len(released)
 
 
 def _search(
@@ -150,26 +136,23 @@ def _search(
     gradient: tuple[Float64, Float64],
     direction: tuple[Float64, Float64],
 ) -> tuple[Network, float] | None:
-    """The first of the steps 1, ½, ¼, … (with landings) that lowers F enough, or None."""
+    """The first of the steps 1, ½, ¼, … (with landings, then without) that lowers F enough, or None."""
     (gW, gV), (dW, dV) = gradient, direction
     slope = float(np.vdot(gW, dW) + np.vdot(gV, dV))
-    landing = _landings(Z, E, network, gW, dW)
-    for halving in range(_HALVINGS):
-        t = 0.5**halving
-        for lands in (landing, None):
-            trial = _moved(Z, network, dW, dV, t, lands)
+    stops, landed = _landings(Z, E, network, gW, dW)
+    for t in 0.5 ** np.arange(_HALVINGS):
+        for lands in (stops <= t, np.zeros(network.count, dtype=bool)):
+            trial = _moved(Z, network, dW, dV, np.where(lands, stops, t), float(t), landed & lands[:, None])
             new_value = objective(Z, T, beta, trial)
             if new_value <= value + 1e-4 * t * slope:
                 return trial, new_value
-            if lands is not None and not (lands[0] < t).any():
+            if not lands.any():
                 break
-    trial = _moved(Z, network, dW, dV, 1.0, None)
-    new_value = objective(Z, T, beta, trial)
-    return (trial, new_value) if new_value < value else None
+    return None
 
 
 def _landings(Z: Float64, E: Float64, network: Network, gW: Float64, dW: Float64) -> tuple[Float64, Bool]:
-    """For each neuron the step in [0, 1] at which its slope turns positive, and the rows it lands on there.
+    """For each neuron the step in [0, 1] at which its slope turns positive (else inf), and the row it lands on.
 
     Along t ↦ w_j + tδ_j the slope is modelled as (1 − t)⟨∇_{w_j}F, δ_j⟩ + Σ_{rows passed} (E v_j)_i |z_iᵀδ_j|.
     """
@@ -178,46 +161,41 @@ def _landings(Z: Float64, E: Float64, network: Network, gW: Float64, dW: Float64
     times = np.where(towards, np.abs(Y) / np.where(towards, np.abs(D), 1.0), np.inf)
     jumps = (network.V @ E.T) * np.abs(D)
     order = np.argsort(times, axis=1)
-    sorted_times = np.take_along_axis(times, order, axis=1)
-    reachable = sorted_times <= 1.0
-    passed = np.cumsum(np.where(reachable, np.take_along_axis(jumps, order, axis=1), 0.0), axis=1)
+    times, jumps = np.take_along_axis(times, order, axis=1), np.take_along_axis(jumps, order, axis=1)
+    reachable = times <= 1.0
     start = np.minimum((gW * dW).sum(axis=1), 0.0)[:, None]
-    slopes = start * (1.0 - np.where(reachable, sorted_times, 1.0)) + passed
-    stops = reachable & (slopes >= 0) & (np.take_along_axis(jumps, order, axis=1) > 0)
-    first = np.argmax(stops, axis=1)
-    hit = stops.any(axis=1)
-    rows = np.arange(network.count)
-    step = np.where(hit, sorted_times[rows, first], np.inf)
+    slopes = start * (1.0 - np.where(reachable, times, 1.0)) + np.cumsum(np.where(reachable, jumps, 0.0), axis=1)
+    stops = reachable & (slopes >= 0) & (jumps > 0)
+    first, hit, j = stops.argmax(axis=1), stops.any(axis=1), np.arange(network.count)
     landed = np.zeros_like(network.kinks)
-    landed[rows[hit], order[rows[hit], first[hit]]] = True
-    return step, landed
+    landed[j[hit], order[j[hit], first[hit]]] = True
+    return np.where(hit, times[j, first], np.inf), landed
 
 
 def _moved(
-    Z: Float64, network: Network, dW: Float64, dV: Float64, t: float, landing: tuple[Float64, Bool] | None
+    Z: Float64, network: Network, dW: Float64, dV: Float64, reach: Float64, t: float, landed: Bool
 ) -> Network:
-    """The network after the step; landed neurons stop at their kink, and the others may cross rows."""
-    reach = np.full(network.count, t) if landing is None else np.minimum(t, landing[0])
-    W = network.W + reach[:, None] * dW
-    kinks = network.kinks.copy()
-    moved = Network(W, network.V + t * dV, kinks, network.active, network.projectors)
-    if landing is not None:
-        lands = landing[0] <= t
-        if lands.any():
-            moved.projectors = network.projectors.copy()
-            kinks[lands] |= landing[1][lands]
-            _land(Z, moved, np.flatnonzero(lands))
-    values = moved.W @ Z.T
-    moved.active = (values > 0) & ~kinks
+    """W moved by reach_j δ_j and V by t δV; landed rows become kinks, the other neurons may have crossed rows."""
+    moved = Network(
+        network.W + reach[:, None] * dW,
+        network.V + t * dV,
+        network.kinks | landed,
+        network.active,
+        network.frames,
+        network.free,
+    )
+    which = np.flatnonzero(landed.any(axis=1))
+    if len(which):
+        moved.frames, moved.free = network.frames.copy(), network.free.copy()
+        _land(Z, moved, which)
+    moved.active = (moved.W @ Z.T > 0) & ~moved.kinks
     return moved
 
 
-def _land(Z: Float64, network: Network, which: np.ndarray[tuple[int], np.dtype[np.int_]]) -> None:
-    norms = np.linalg.norm(Z, axis=1)
-    for j in which:
-        project_on_kinks(network, Z, int(j))
-        size = float(np.linalg.norm(network.W[j]))
-        ties = (np.abs(Z @ network.W[j]) <= KINK_TOLERANCE * norms * size) & (norms > 0) & ~network.kinks[j]
-        if ties.any():
-            network.kinks[j] |= ties
-            project_on_kinks(network, Z, int(j))
+def _land(Z: Float64, network: Network, which: Integers) -> None:
+    """Put neurons on their new kinks, with every other row that vanishes there too (parallel rows, ties)."""
+    put_on_kinks(network, Z, which)
+    scale = np.linalg.norm(network.W[which], axis=1)[:, None] * np.linalg.norm(Z, axis=1)[None, :]
+    ties = (np.abs(network.W[which] @ Z.T) <= KINK_TOLERANCE * scale) & (scale > 0) & ~network.kinks[which]
+    network.kinks[which] |= ties
+    put_on_kinks(network, Z, which[ties.any(axis=1)])

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from convexwgan.arrays import Float64
 
 Bool = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.intp]
 KINK_TOLERANCE = 1e-11
 """|z_iᵀw| ≤ KINK_TOLERANCE ‖z_i‖‖w‖ counts as zero when a neuron lands on a kink: ties land together."""
 _RANK_TOLERANCE = 1e-9
@@ -23,13 +24,18 @@ _RANK_TOLERANCE = 1e-9
 
 @dataclass
 class Network:
-    """Balanced weights W (k, r), V (k, d), their kinks (k, n), active rows (k, n) and projectors (k, r, r)."""
+    """Balanced weights W (k, r), V (k, d), their kinks and active rows (k, n), and where each w_j may move.
+
+    ``frames`` (k, r, r) holds in its first p_j columns an orthonormal basis of {w: z_iᵀw = 0 on the kinks of j}, zeros
+    in the others; ``free`` (k, r) marks the first p_j.
+    """
 
     W: Float64
     V: Float64
     kinks: Bool
     active: Bool
-    projectors: Float64
+    frames: Float64
+    free: Bool
 
     @property
     def count(self) -> int:
@@ -42,9 +48,14 @@ class Network:
         sizes: Float64 = np.linalg.norm(self.W, axis=1) * np.linalg.norm(self.V, axis=1)
         return sizes
 
-    def keep(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.int_]) -> Network:
+    def keep(self, which: Bool | Integers) -> Network:
         """The network of the chosen neurons."""
-        return Network(self.W[which], self.V[which], self.kinks[which], self.active[which], self.projectors[which])
+        parts = (self.W, self.V, self.kinks, self.active, self.frames, self.free)
+        return Network(*(part[which] for part in parts))
+
+    def copy(self) -> Network:
+        """The same network in arrays of its own."""
+        return self.keep(np.arange(self.count))
 
     def balanced(self) -> Network:
         """The same output with ‖w_j‖ = ‖v_j‖: of all scalings the one of least ½(‖W‖² + ‖V‖²)."""
@@ -53,13 +64,19 @@ class Network:
         ratio = np.sqrt(np.where(alive, v, 1.0) / np.where(alive, w, 1.0))
         scale = np.where(alive, ratio, 0.0)[:, None]
         shrink = np.where(alive, 1.0 / ratio, 0.0)[:, None]
-        return Network(self.W * scale, self.V * shrink, self.kinks, self.active, self.projectors)
+        return Network(self.W * scale, self.V * shrink, self.kinks, self.active, self.frames, self.free)
+
+    def project(self, vectors: Float64) -> Float64:
+        """Each row j on the subspace in which w_j may move."""
+        projected: Float64 = np.einsum("jab,jcb,jc->ja", self.frames, self.frames, vectors)
+        return projected
 
 
 def empty_network(n: int, r: int, d: int) -> Network:
     """No neuron."""
-    kinks = np.zeros((0, n), dtype=bool)
-    return Network(np.zeros((0, r)), np.zeros((0, d)), kinks, kinks.copy(), np.zeros((0, r, r)))
+    none = np.zeros((0, n), dtype=bool)
+    frames = np.zeros((0, r, r))
+    return Network(np.zeros((0, r)), np.zeros((0, d)), none, none.copy(), frames, np.zeros((0, r), dtype=bool))
 
 
 def network_at(Z: Float64, W: Float64, V: Float64, tolerance: float = KINK_TOLERANCE) -> Network:
@@ -67,10 +84,10 @@ def network_at(Z: Float64, W: Float64, V: Float64, tolerance: float = KINK_TOLER
     k, r = W.shape
     values = W @ Z.T
     scale = np.linalg.norm(W, axis=1)[:, None] * np.linalg.norm(Z, axis=1)[None, :]
-    kinks = (np.abs(values) <= tolerance * scale) & np.any(Z != 0, axis=1)[None, :]
-    network = Network(W.copy(), V.copy(), kinks, (values > 0) & ~kinks, np.broadcast_to(np.eye(r), (k, r, r)).copy())
-    for j in np.flatnonzero(kinks.any(axis=1)):
-        project_on_kinks(network, Z, int(j))
+    kinks = (np.abs(values) <= tolerance * scale) & (scale > 0)
+    frames = np.broadcast_to(np.eye(r), (k, r, r)).copy()
+    network = Network(W.copy(), V.copy(), kinks, (values > 0) & ~kinks, frames, np.ones((k, r), dtype=bool))
+    put_on_kinks(network, Z, np.flatnonzero(kinks.any(axis=1)))
     return network
 
 
@@ -81,7 +98,8 @@ def joined(first: Network, second: Network) -> Network:
         np.vstack([first.V, second.V]),
         np.vstack([first.kinks, second.kinks]),
         np.vstack([first.active, second.active]),
-        np.concatenate([first.projectors, second.projectors]),
+        np.concatenate([first.frames, second.frames]),
+        np.vstack([first.free, second.free]),
     )
 
 
@@ -91,18 +109,23 @@ def features(Z: Float64, network: Network) -> Float64:
     return values
 
 
-def project_on_kinks(network: Network, Z: Float64, j: int) -> None:
-    """Put w_j on its kinks: w_j ← P_j w_j with P_j the projector on the null space of the kinks' rows."""
+def put_on_kinks(network: Network, Z: Float64, which: Integers) -> None:
+    """New frames for these neurons, and their w_j projected onto them: z_iᵀw_j = 0 on every kink."""
     r = Z.shape[1]
-    rows = Z[network.kinks[j]]
-    network.projectors[j] = np.eye(r) if len(rows) == 0 else _null_projector(rows)
-    network.W[j] = network.projectors[j] @ network.W[j]
+    for j in which:
+        rows = Z[network.kinks[j]]
+        frame = np.eye(r) if len(rows) == 0 else _null_space(rows)
+        p = frame.shape[1]
+        network.frames[j] = 0.0
+        network.frames[j, :, :p] = frame
+        network.free[j] = np.arange(r) < p
+        network.W[j] = frame @ (frame.T @ network.W[j])
 
 
-def _null_projector(rows: Float64) -> Float64:
+def _null_space(rows: Float64) -> Float64:
+    """An orthonormal basis (r, p) of {w: rows @ w = 0}."""
     units = rows / np.linalg.norm(rows, axis=1)[:, None]
     _, s, Vt = np.linalg.svd(units, full_matrices=True)
     rank = int((s > _RANK_TOLERANCE * s[0]).sum())
-    null = Vt[rank:]
-    projector: Float64 = null.T @ null
-    return projector
+    null: Float64 = Vt[rank:].T
+    return null
