@@ -16,10 +16,10 @@ class InputError(ConvexWGANError, ValueError):
 
     The message carries subject, value, allowed range and remedy, in this order.
 
-    >>> raise InputError("beta of Discriminator.quadratic", -1.0, "be > 0", "it is the weight-decay strength β_d")
+    >>> raise InputError("beta of Discriminator.linear", -1.0, "be > 0", "it is the strength β_d")
     Traceback (most recent call last):
     ...
-    convexwgan.errors.InputError: beta of Discriminator.quadratic = -1.0 must be > 0: it is the weight-decay strength β_d.
+    convexwgan.errors.InputError: beta of Discriminator.linear = -1.0 must be > 0: it is the strength β_d.
     """
 
     def __init__(self, subject: str, value: Any, must: str, remedy: str) -> None:

@@ -182,7 +182,7 @@ class FittedGenerator:
         return generator_module(self)
 
     def save(self, path: str | Path) -> Path:
-        """Write the generator alone (no certificate) as safetensors; an existing file is replaced at once or not at all."""
+        """Write the generator alone (no certificate) as safetensors; a file is replaced whole or not at all."""
         from convexwgan.storage import save_generator
 
         return save_generator(self, path)

@@ -161,9 +161,10 @@ class Problem:
             moved = self._moved_to(device)
             return moved.solve(method, solver, tol, max_iter, time_limit, None, warm_start, callback, verbose, options)
         tol = self._tolerance(tol)
-        if callback is not None and not callable(callback):
+        given: Any = callback
+        if given is not None and not callable(given):
             remedy = "it is called with a dict of stage, lower, upper, seconds"
-            raise InputError("callback", callback, "be callable", remedy)
+            raise InputError("callback", given, "be callable", remedy)
         route = self.route(method)
         limits = Limits(solver, tol, max_iter, time_limit, verbose, options)
         limits.check(route.method)

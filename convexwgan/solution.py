@@ -119,7 +119,7 @@ class Solution:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write spec, primal, dual and the data's SHA-256 as safetensors; an existing file is replaced at once or not at all.
+        """Write spec, primal, dual and the data's SHA-256 as safetensors; a file is replaced whole or not at all.
 
         Raises:
             InputError: the folder does not exist, or the path is a folder.
@@ -140,7 +140,8 @@ class Solution:
         return load_solution(path)
 
     def __str__(self) -> str:
-        return f"{self.status.name}: value {self.value:.8g}, bound {self.bound:.8g}, relative gap {self.relative_gap:.2g}  ({self.wgan!r})"
+        numbers = f"value {self.value:.8g}, bound {self.bound:.8g}, relative gap {self.relative_gap:.2g}"
+        return f"{self.status.name}: {numbers}  ({self.wgan!r})"
 
 
 def _host(weights: Any) -> np.ndarray[Any, Any]:

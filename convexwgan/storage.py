@@ -240,7 +240,8 @@ def _header(text: str | None, source: Path, expected: str) -> dict[str, Any]:
         raise FileFormatError(f"{source} was not written by convexwgan: give the {expected} file that save() wrote.")
     if header.get("version") != VERSION:
         raise FileFormatError(
-            f"{source} has format version {header.get('version')!r}; this convexwgan reads version {VERSION}: install the matching release."
+            f"{source} has format version {header.get('version')!r}; this convexwgan reads version {VERSION}: "
+            "install the matching release."
         )
     if header.get("content") not in expected.split(" or "):
         raise FileFormatError(f"{source} holds a {header.get('content')}, not a {expected}.")

@@ -85,7 +85,7 @@ def _exit(certificate: Certificate, claims: tuple[ClaimRow, ...]) -> Exit:
 def _show(output: Output, certificate: Certificate, claims: tuple[ClaimRow, ...]) -> None:
     table = plain_table("Claims of the file", ("", "claimed", "recomputed", ""))
     for claim in claims:
-        verdict = "✓" if claim.agrees else "[red]✗ does not hold: edited, or of another problem[/]"
+        verdict = "✓" if claim.agrees else "[red]✗ not found: edited, or judged at another tolerance[/]"
         table.add_row(claim.name, _text(claim.claimed), _text(claim.recomputed), verdict)
     output.show(table)
     output.text(str(certificate))

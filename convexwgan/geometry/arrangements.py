@@ -129,9 +129,7 @@ class Arrangement:
     @property
     def facets(self) -> Incidence:
         """The facets of each cell: for each, the first row of Z on its hyperplane."""
-        return replace(
-            self.cell_hyperplanes, indices=self.hyperplanes.representatives[self.cell_hyperplanes.indices]
-        )
+        return replace(self.cell_hyperplanes, indices=self.hyperplanes.representatives[self.cell_hyperplanes.indices])
 
     @property
     def is_simple(self) -> bool:
@@ -362,9 +360,7 @@ def _nonzero_rows(Z: Array) -> tuple[Float64, Bools]:
     rows = to_numpy64(Z)
     if not np.isfinite(rows).all():
         raise InputError("Z", Z, "be finite", "drop or impute its NaN and infinite entries")
-    scale = np.abs(rows).max(
-        axis=1, keepdims=True
-    )  # squares of tiny or huge entries must not under- or overflow
+    scale = np.abs(rows).max(axis=1, keepdims=True)  # squares of tiny or huge entries must not under- or overflow
     scaled = rows / np.where(scale > 0.0, scale, 1.0)
     norms = np.linalg.norm(scaled, axis=1) * scale[:, 0]
     is_zero = norms <= rank_tolerance(float(norms.max()), *rows.shape)

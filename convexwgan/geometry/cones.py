@@ -142,9 +142,7 @@ def cone_faces(rays: Integers) -> list[tuple[Integers, Integers]]:
     return listing
 
 
-def face_maximum(
-    rays: Float64, faces: Integers, A: Float64, owner: Integers, signed: bool = False
-) -> FaceMaximum:
+def face_maximum(rays: Float64, faces: Integers, A: Float64, owner: Integers, signed: bool = False) -> FaceMaximum:
     """max ‖Aᵀu‖ (or aᵀu) over unit u = Bc, c > 0 stationary on a face with rays B; over a batch of faces.
 
     With B = QT (QR), u = Qw: the stationary w are the eigenvectors of QᵀAAᵀQ, or the multiples of Qᵀa, and

@@ -74,9 +74,7 @@ def check_exhaustive(arrangement: Arrangement) -> list[Check]:
         Check("count is at most the formula", count <= formula, f"{count} ≤ {formula}"),
         Check("opposites are listed", opposite == count, f"{opposite} of {count}"),
         *_facets_pair(arrangement),
-        Check(
-            "ties are clear of their tolerance", not arrangement.is_ambiguous, f"tie {hyperplanes.tie:.0e}"
-        ),
+        Check("ties are clear of their tolerance", not arrangement.is_ambiguous, f"tie {hyperplanes.tie:.0e}"),
     ]
     if arrangement.is_simple:
         detail = f"{count} listed, {formula} in general position"
@@ -123,9 +121,7 @@ def _facets_pair(arrangement: Arrangement) -> list[Check]:
     few = int((arrangement.cell_hyperplanes.counts < arrangement.rank).sum())
     edges = coo_array((np.ones(len(there)), (owners[listed], across[listed])), shape=(count, count))
     parts = int(connected_components(edges, directed=False)[0])
-    detail = (
-        f"{missing} lead to no listed cell, {unpaired} are not shared, {few} cells have fewer than r facets"
-    )
+    detail = f"{missing} lead to no listed cell, {unpaired} are not shared, {few} cells have fewer than r facets"
     return [
         Check("facets pair the cells", missing == unpaired == few == 0, detail),
         Check("the tope graph is connected", parts == 1, f"{parts} components"),

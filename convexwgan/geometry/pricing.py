@@ -196,9 +196,7 @@ def _priced(
     arrangement: Arrangement, chosen: Integers, products: Float64, floor: float, signed: bool
 ) -> list[FaceMaximum]:
     """The maxima on the faces of the chosen cells whose ‖A‖₂ exceeds the floor, A = ZᵀHR = Σ_i H_i z_ir_iᵀ."""
-    A = (arrangement.patterns_of(chosen).astype(np.float64) @ products).reshape(
-        len(chosen), arrangement.rank, -1
-    )
+    A = (arrangement.patterns_of(chosen).astype(np.float64) @ products).reshape(len(chosen), arrangement.rank, -1)
     norms = np.sqrt(np.maximum(np.linalg.eigvalsh(A @ np.swapaxes(A, 1, 2))[:, -1], 0.0))
     kept = norms > floor
     if not kept.any():
@@ -225,9 +223,7 @@ def _plane_maximum(rows: Float64, R: Float64) -> _Found:
     event = np.mod(np.concatenate([angle - 0.5 * np.pi, angle + 0.5 * np.pi]), 2 * np.pi)
     order = np.argsort(event)
     gaps = np.diff(event[order], append=event[order[0]] + 2 * np.pi)
-    order, gaps = (
-        np.roll(column, -int(gaps.argmax())) for column in (order, gaps)
-    )  # start on the longest arc
+    order, gaps = (np.roll(column, -int(gaps.argmax())) for column in (order, gaps))  # start on the longest arc
     low, high = event[order], event[order] + gaps
     first = 0.5 * (low[0] + high[0])
     at_first = np.cos(angle - first) > 0.0
@@ -271,9 +267,7 @@ def _checked(arrangement: Arrangement, Z: Array, R: Array) -> tuple[Float64, Flo
     require_same_rows(Z, R)
     n, d = len(arrangement.hyperplanes.hyperplane_of), len(arrangement.basis)
     if tuple(Z.shape) != (n, d):
-        raise InputError(
-            "Z", Z, f"have the shape ({n}, {d}) of the arrangement", "pass the Z that was enumerated"
-        )
+        raise InputError("Z", Z, f"have the shape ({n}, {d}) of the arrangement", "pass the Z that was enumerated")
     if arrangement.scope != "exhaustive":
         remedy = "price the whole arrangement, or use price_local"
         raise InputError("scope of the arrangement", arrangement.scope, "be 'exhaustive'", remedy)
@@ -311,6 +305,4 @@ def require_same_rows(Z: Array, R: Array) -> None:
     require_matrix(Z, "Z")
     require_matrix(R, "R")
     if Z.shape[0] != R.shape[0]:
-        raise InputError(
-            "rows of R", R.shape[0], f"be {Z.shape[0]}, the rows of Z", "pass R of shape (n, d_r)"
-        )
+        raise InputError("rows of R", R.shape[0], f"be {Z.shape[0]}, the rows of Z", "pass R of shape (n, d_r)")

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convexwgan.arrays import Float64, as_samples, to_numpy64
+from convexwgan.certificates.certificate import Status
 from convexwgan.errors import InputError
 from convexwgan.fitted import FittedGenerator
 from convexwgan.geometry.moments import Moments, moments_of
 from convexwgan.geometry.polynomials import lift, lifted_normal_moments
 from convexwgan.geometry.spectra import components_threshold, fix_signs
-from convexwgan.report.style import CUT, GENERATED, REAL, THRESHOLD, axes_or_new, tidy
+from convexwgan.report.style import BAND, CUT, GENERATED, REAL, THRESHOLD, axes_or_new, tidy
 from convexwgan.solution import Solution
 
 if TYPE_CHECKING:
@@ -270,31 +271,17 @@ def _draw_bounds(ax: Axes, at: Float64, found: Sequence[Solution]) -> None:
     order = np.argsort(at, kind="stable")
     value = np.array([one.value for one in found])[order]
     bound = np.array([one.bound for one in found])[order]
-    at = at[order]
-    is_feasible = np.isfinite(value)
+    at, is_infeasible = at[order], np.array([one.status is Status.INFEASIBLE for one in found])[order]
+    upper, lower = np.where(np.isfinite(value), value, np.nan), np.where(np.isfinite(bound), bound, np.nan)
     # The two agree to many digits wherever the answer is certified: a wide band below, a thin line above.
-    ax.plot(
-        at,
-        np.where(np.isfinite(bound), bound, np.nan),
-        color="#9BC8E3",
-        linewidth=7,
-        solid_capstyle="round",
-        label="bound: no generator is below",
-    )
-    ax.plot(
-        at,
-        np.where(is_feasible, value, np.nan),
-        "o-",
-        color=GENERATED,
-        markersize=4,
-        linewidth=1.2,
-        label="value: what the generator attains",
-    )
-    crosses = at[~is_feasible]
-    if len(crosses):
-        style = {"color": THRESHOLD, "clip_on": False, "label": "no generator is feasible (proven)"}
-        ax.plot(crosses, np.zeros(len(crosses)), "x", **style)
-    ax.set_ylim(bottom=0.0 if np.nanmin(np.append(bound[np.isfinite(bound)], 0.0)) >= 0 else None)
+    ax.plot(at, lower, color=BAND, linewidth=7, solid_capstyle="round", label="bound: no generator is below")
+    ax.plot(at, upper, "o-", color=GENERATED, markersize=4, linewidth=1.2, label="value: what the generator attains")
+    if is_infeasible.any():
+        crosses = at[is_infeasible]
+        label = "no generator is feasible (proven)"
+        ax.plot(crosses, np.zeros(len(crosses)), "x", color=THRESHOLD, clip_on=False, label=label)
+    if not np.any(lower < 0):
+        ax.set_ylim(bottom=0.0)
 
 
 def _bounds_title(found: Sequence[Solution]) -> str:

@@ -48,9 +48,10 @@ def results_table(results: Iterable[Result], width: int = WIDE) -> Table:
 def plain_table(title: str, columns: Sequence[str]) -> Table:
     """A table in the style of all of ours, without rows."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=escape(title) or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

@@ -106,7 +106,7 @@ def shifted_threshold(form: Form, data: GameData) -> Candidate:
 
 
 def matched_spectra(form: Form, data: GameData) -> Candidate:
-    """MATH 3.3 and 3.6, ``weights``: the same S; t = σ²_{j+1}, j = max{j ≤ r : Σ_{i≤j} 1/λ_i ≤ 2/β_g} under a norm bound."""
+    """MATH 3.3, 3.6, ``weights``: the same S; norm bound: t = σ²_{j+1}, j = max{j ≤ r : Σ_{i≤j} 1/λ_i ≤ 2/β_g}."""
     values, vectors = data.spectrum
     if not form.discriminator.norm_bound:
         shortage = _rank_shortage(values, data.rank, data)

@@ -137,7 +137,7 @@ def _polynomial_data(form: Form, data: GameData) -> dict[str, Any]:
 
 
 def _impossible(form: Form, data: GameData) -> Candidate | None:
-    """Infeasible before any solver runs: mean matching asked of noise whose mean is 0 (the others need a proof by numbers)."""
+    """Infeasible before any solver runs: mean matching asked of noise whose mean is 0."""
     from convexwgan.solvers.closed_form import mean_shrinkage, shifted_threshold
 
     if (
@@ -172,7 +172,7 @@ def _lowest_direction(form: Form, data: GameData) -> dict[str, Any]:
 
 
 def _read(form: Form, data: GameData, result: ConicResult) -> Candidate:
-    """Weights for a program in W; for programs in moments the factored point, its rank cut to what the noise carries."""
+    """Weights of a program in W; of a program in moments the factored point, cut to the rank that the noise carries."""
     if form.stage is Stage.CONE_PROGRAM:
         return Candidate(weights=like(data.moments.first, result.values["G" if data.is_free else "W"]))
     S = result.values["S"]

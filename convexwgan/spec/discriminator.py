@@ -160,4 +160,5 @@ class Discriminator:
         skip = r" + x^\top y" if self.skip else ""
         beta = f"{self.beta:g}" if self.beta is not None else rf"\sigma^2_{{{(self.components or 0) + 1}}}"
         rule = r"\sum_j |v_j| \le 1" if self.norm_bound else rf"R_d = {beta} \sum_j |v_j|"
-        return rf"$D(x) = \sum_j \sigma({argument})\, v_j{skip},\quad \sigma(t) = {sigma},\quad \|u_j\|_2 \le 1,\quad {rule}$"
+        value = rf"D(x) = \sum_j \sigma({argument})\, v_j{skip}"
+        return rf"${value},\quad \sigma(t) = {sigma},\quad \|u_j\|_2 \le 1,\quad {rule}$"

@@ -103,9 +103,10 @@ class WGAN:
 # Longest first: pieces of the printed formula and their TeX.
 _LATEX = (
     ("‖_F²", r"\|_F^2 "), ("‖_∞", r"\|_\infty "), ("‖₂", r"\|_2 "), ("‖_", r"\|_"), ("‖", r"\|"),
-    ("XᵀX", r"X^\top X"), ("ᵀ", r"^\top "), ("σ²_", r"\sigma^2_"), ("σ", r"\sigma "), ("Z̃W̃", r"\tilde Z\tilde W"), ("W̃", r"\tilde W"), ("W₁", "W_1"), ("W₂", "W_2"),
-    ("(t)₊", "(t)_+"), ("₊", "_+"), ("Σ", r"\sum "), ("≤", r"\le "), ("−", "-"), ("max_u", r"\max_{\|u\|_2\le 1}"), ("min ", r"\min\ "), ("s.t.", r"\ \text{s.t.}\ "), ("ν", r"\nu "), ("·", r"\cdot "),
-    ("²", "^2"),
+    ("XᵀX", r"X^\top X"), ("ᵀ", r"^\top "), ("σ²_", r"\sigma^2_"), ("σ", r"\sigma "), ("Z̃W̃", r"\tilde Z\tilde W"),
+    ("W̃", r"\tilde W"), ("W₁", "W_1"), ("W₂", "W_2"), ("(t)₊", "(t)_+"), ("₊", "_+"), ("Σ", r"\sum "), ("≤", r"\le "),
+    ("−", "-"), ("max_u", r"\max_{\|u\|_2\le 1}"), ("min ", r"\min\ "), ("s.t.", r"\ \text{s.t.}\ "), ("ν", r"\nu "),
+    ("·", r"\cdot "), ("²", "^2"),
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, R
 
 
 class CovarianceProgram(Reduction):
-    """min (β_g/2) tr S s.t. −β_d I ⪯ M − S ⪯ β_d I, S ⪰ 0 [S ⪰ mmᵀ/ρ, s = m]: exact when S has a rank the noise can carry."""
+    """min (β_g/2) tr S s.t. −β_d I ⪯ M − S ⪯ β_d I, S ⪰ 0 [S ⪰ mmᵀ/ρ, s = m]: exact when the noise carries its rank."""
 
     name = "second moments in a semidefinite program"
     citation = "Sahiner et al. 2022, eq 14 (norm bound: eq 36)"

@@ -11,7 +11,7 @@ from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, R
 
 
 class NormBoundThreshold(Reduction):
-    """min (β_g/2) tr S + ‖M − S‖₂: S = (M − t)₊ with t = σ²_{j+1}, j = min(⌊2/β_g⌋, rank available), t = 0 past the rank of X."""
+    """min (β_g/2) tr S + ‖M − S‖₂: S = (M − t)₊, t = σ²_{j+1}, j = min(⌊2/β_g⌋, rank available); t = 0 past rank(X)."""
 
     name = "the next eigenvalue is the threshold"
     citation = "Sahiner et al. 2022, eq 36; solution MATH 3.6 (ours)"
@@ -28,9 +28,7 @@ class NormBoundThreshold(Reduction):
 
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
         wanted = int(min(2.0 / form.regularizer.strength, 1e15))
-        return (
-            Condition(f"⌊2/β_g⌋ = {wanted}, rank available {data.rank}: j = {min(wanted, data.rank)}", True),
-        )
+        return (Condition(f"⌊2/β_g⌋ = {wanted}, rank available {data.rank}: j = {min(wanted, data.rank)}", True),)
 
     def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
         return candidate if candidate.moments is None else candidate.having(weights=realize(candidate.moments, data))

@@ -1,4 +1,4 @@
-"""Quadratic discriminator, weight-decayed linear generator: the largest component meets the strongest noise (MATH 3.3)."""
+"""Quadratic discriminator, weight-decayed linear generator: the largest component meets the largest λ (MATH 3.3)."""
 
 from __future__ import annotations
 

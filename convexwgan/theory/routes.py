@@ -1,4 +1,4 @@
-"""Routes: the cheapest chain of theorems from the game to a form that something runs, or the reason why there is none."""
+"""Routes: the cheapest chain of theorems from the game to a form that something runs, or why there is none."""
 
 from __future__ import annotations
 
@@ -146,16 +146,18 @@ def _explains(answer: Acceptance) -> bool:
 def _missing_theorem(form: Form) -> str:
     discriminator, generator = form.discriminator, form.generator
     if discriminator.kind == "relu":
-        return "a ReLU discriminator matches piecewise means, a convex–concave game (Corollary 3.4) that this version does not solve yet"
+        return (
+            "a ReLU discriminator matches piecewise means (Corollary 3.4), a game that this version does not solve yet"
+        )
     if generator.kind == "relu":
-        return "a ReLU generator needs its weights from a second convex program (Theorem 2.1, eq 5) that this version does not solve yet"
+        return "a ReLU generator needs a second convex program (Theorem 2.1) that this version does not solve yet"
     if generator.kind == "distribution":
-        return "a distribution as generator is the population limit of Generator.free(), which this version does not solve yet"
+        return "a distribution, the population limit of Generator.free(), is not solved by this version yet"
     return f"no theorem continues from “{form.stage.value}” with {generator!r} and {form.regularizer!r}"
 
 
 def nearest_covered(root: Form, theorems: Sequence[Reduction] = THEOREMS) -> WGAN | None:
-    """The covered pair that changes as few parts as possible, the regulariser first, then generator, then discriminator."""
+    """The covered pair with the fewest parts changed: regulariser first, then generator, then discriminator."""
     discriminator, generator = root.wgan.players
     regularizers = _distinct([root.regularizer, Regularizer.output(1.0)])
     generators = _distinct([generator, Generator.linear() if generator.needs_noise else Generator.free()])

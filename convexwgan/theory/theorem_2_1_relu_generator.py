@@ -12,7 +12,7 @@ _MATCHING = (Stage.MEAN, Stage.COVARIANCE, Stage.MEAN_COVARIANCE, Stage.MOMENTS)
 
 
 class ReluGenerator(Reduction):
-    """The outputs (ZW₁)₊W₂ fill the subspace F ⊗ ℝ^{d_r}, F = span{(Zu)₊}: first G* over F, then its weights (Lemma C.1).
+    """The outputs (ZW₁)₊W₂ fill F ⊗ ℝ^{d_r}, F = span{(Zu)₊}: first G* over F, then its weights (Lemma C.1).
 
     F is all of ℝ^{n_f} unless rows of Z are parallel, zero, or antipodal in linearly dependent directions; so
     the first problem is that of a free generator, or of a linear one on a basis of F.

@@ -20,7 +20,8 @@ class ConvexInWeights(Reduction):
             return ELSEWHERE
         if form.population and form.regularizer.of == "output" and not form.regularizer.is_quadratic:
             return no(
-                f"{form.regularizer!r} acts on the output samples, and population noise has none; sample it with Latent.normal(dim).draw(n, rng)"
+                f"{form.regularizer!r} acts on the output samples, and population noise has none; "
+                "sample it with Latent.normal(dim).draw(n, rng)"
             )
         return YES
 

@@ -24,6 +24,7 @@ Cones = SimplicialCones | Sequence[Float64]
 EXACT_RAYS = 4  # copositive = PSD + nonnegative up to this order (Diananda 1962)
 SPAN_TOLERANCE = 1e-9  # directions of output that need weights 1e9 times larger than the easiest ones do not count
 TARGET_TOLERANCE = 1e-6
+_RANK_TOLERANCE = 1e-14
 _NUMBER = 8
 _FIXED = 60_000_000
 _BLOCK = 10
@@ -38,7 +39,7 @@ class ReluBlock:
 
 
 @dataclass(frozen=True, eq=False)
-class _Reduced:
+class ReducedTarget:
     """G = F target Qᵀ + (what no network reaches): F (n, f) spans all the outputs, Q (d_r, q) the rows of G."""
 
     F: Float64
@@ -69,47 +70,47 @@ def ki_program(
 ) -> ConicModel:
     """The least weights of a ReLU network with output G: the K_i norms of all cells in one semidefinite program.
 
-    Problem, with Φ_τ = (ZB_τ)₊ (so (Zu)₊ = Φ_τc for u = B_τc, c ≥ 0):
-        min Σ_τ ½(tr(B_τᵀB_τ C_τ) + tr E_τ)   s.t.  [[C_τ, Y_τ], [Y_τᵀ, E_τ]] ⪰ 0,  C_τ ≥ 0,  Σ_τ Φ_τY_τ = G
-    soft form (β given):  min ½‖Σ_τ Φ_τY_τ − G‖_F² + β Σ_τ ½(tr(B_τᵀB_τ C_τ) + tr E_τ),  same cones.
-    Dual, whose R is the multiplier of the equality:
-        max ⟨R, G⟩ (soft: − ½‖R‖_F²)   s.t.  [[β B_τᵀB_τ − N_τ, Φ_τᵀR], [RᵀΦ_τ, β I]] ⪰ 0,  N_τ ≥ 0  (equality: β = 1),
-    that is ‖Rᵀ(Zu)₊‖ ≤ β‖u‖ on every cone, proved by "PSD + nonnegative". The value is exact where every cone has at
-    most 4 rays, and a lower bound otherwise or with ``doubly_nonnegative=False`` (C_τ free: the nuclear norm).
-    Measured: Clarabel loses digits, or breaks down, on this dual and on orthonormal coordinates of thin cones.
+        Problem, with Φ_τ = (ZB_τ)₊ (so (Zu)₊ = Φ_τc for u = B_τc, c ≥ 0):
+            min Σ_τ ½(tr(B_τᵀB_τ C_τ) + tr E_τ)   s.t.  [[C_τ, Y_τ], [Y_τᵀ, E_τ]] ⪰ 0,  C_τ ≥ 0,  Σ_τ Φ_τY_τ = G
+        soft form (β given):  min ½‖Σ_τ Φ_τY_τ − G‖_F² + β Σ_τ ½(tr(B_τᵀB_τ C_τ) + tr E_τ),  same cones.
+        Dual, whose R is the multiplier of the equality:
+            max ⟨R, G⟩ (soft: − ½‖R‖_F²)   s.t.  [[β B_τᵀB_τ − N_τ, Φ_τᵀR], [RᵀΦ_τ, β I]] ⪰ 0,  N_τ ≥ 0  (equality: β = 1),
+        that is ‖Rᵀ(Zu)₊‖ ≤ β‖u‖ on every cone, proved by "PSD + nonnegative". The value is exact where every cone has at
+        most 4 rays, and a lower bound otherwise or with ``doubly_nonnegative=False`` (C_τ free: the nuclear norm).
+        Measured: Clarabel loses digits, or breaks down, on this dual and on orthonormal coordinates of thin cones.
 
-    Equality is asked for in coordinates: f ≤ min(n, rays) of all the outputs that networks have, q = rank(G) of the
-    rows of G. Nothing is lost: an optimal Y needs no other rows.
+        Equality is asked for in coordinates: f ≤ min(n, rays) of all the outputs that networks have, q = rank(G) of the
+        rows of G. Nothing is lost: an optimal Y needs no other rows.
 
-    Args:
-        Z: latent samples, shape (n, d_f).
-        G: target output, shape (n, d_r).
-        cones: cones inside the row space of Z that tile it, each inside one cell of the arrangement of Z.
-        beta: β of the soft form; None for equality.
-        doubly_nonnegative: whether C_τ ≥ 0 is asked for.
-        natural: keep the user's units (for export).
-        memory_limit: bytes allowed; None asks the system.
+        Args:
+            Z: latent samples, shape (n, d_f).
+            G: target output, shape (n, d_r).
+            cones: cones inside the row space of Z that tile it, each inside one cell of the arrangement of Z.
+            beta: β of the soft form; None for equality.
+            doubly_nonnegative: whether C_τ ≥ 0 is asked for.
+            natural: keep the user's units (for export).
+            memory_limit: bytes allowed; None asks the system.
 
-    Returns:
-        ConicModel: values "C" (cones, p, p) and "Y" (cones, p, d_r), padded with zeros where cones differ in
-        rays, and "residual" (the norm of the part of G that no network reaches); multipliers "R" (n, d_r).
+        Returns:
+            ConicModel: values "C" (cones, p, p) and "Y" (cones, p, d_r), padded with zeros where cones differ in
+            rays, and "residual" (the norm of the part of G that no network reaches); multipliers "R" (n, d_r).
 
-    Raises:
-        InputError: shapes that do not fit, no cones, β not > 0, or (equality) a target out of reach by more than
-            1e-6 of its norm.
-        MemoryLimitError: before anything is built, with the number of bytes.
+        Raises:
+            InputError: shapes that do not fit, no cones, β not > 0, or (equality) a target out of reach by more than
+                1e-6 of its norm.
+            MemoryLimitError: before anything is built, with the number of bytes.
 
-    Reference: Lemma C.1; MATH 2.4 "Exact SDP"; Diananda 1962 for the 4 rays.
+        Reference: Lemma C.1; MATH 2.4 "Exact SDP"; Diananda 1962 for the 4 rays.
 
-    >>> import numpy as np
-    >>> from convexwgan.geometry.arrangements import enumerate_cells
-    >>> from convexwgan.geometry.bitsets import Integers
-from convexwgan.geometry.cones import triangulate
-    >>> from convexwgan.solvers.conic import run
-    >>> Z = np.eye(2)
-    >>> model = ki_program(Z, np.array([[3.0], [4.0]]), triangulate(enumerate_cells(Z)))
-    >>> print(round(run(model).objective, 6))
-    5.0
+        >>> import numpy as np
+        >>> from convexwgan.geometry.arrangements import enumerate_cells
+        >>> from convexwgan.geometry.bitsets import Integers
+    from convexwgan.geometry.cones import triangulate
+        >>> from convexwgan.solvers.conic import run
+        >>> Z = np.eye(2)
+        >>> model = ki_program(Z, np.array([[3.0], [4.0]]), triangulate(enumerate_cells(Z)))
+        >>> print(round(run(model).objective, 6))
+        5.0
     """
     _check(Z, G, beta)
     bases = cone_rays(cones, Z.shape[1])
@@ -149,7 +150,7 @@ def relu_program(
     """The program of ``ki_program`` for any list of convex pieces; ``blocks`` may be cells or cones."""
     cp = load_cvxpy()
 
-    reduced = _reduce(blocks, G, beta)
+    reduced = reduce_target(np.hstack([block.features for block in blocks]), G, is_exact=beta is None)
     f, q = reduced.target.shape
     check_ki_memory([len(block.gram) for block in blocks], f, q, limit=memory_limit)
     units = _units(blocks, G, beta, natural)
@@ -176,7 +177,9 @@ def relu_program(
         lifted = -reduced.F @ dual(reached, units.q / units.gamma) @ reduced.Q.T
         return {"R": lifted if beta is None else lifted + reduced.left_over}
 
-    return ConicModel(name, problem, {batch.entries.name(): batch.entries for batch in batches}, unpack, multipliers, units.q)
+    return ConicModel(
+        name, problem, {batch.entries.name(): batch.entries for batch in batches}, unpack, multipliers, units.q
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,25 +236,25 @@ def _unpack(batches: Sequence[_Batch], count: int, unit: float) -> tuple[Float64
     return C, Y
 
 
-def _reduce(blocks: Sequence[ReluBlock], G: Float64, beta: float | None) -> _Reduced:
-    """G in a basis of all reachable outputs and of its own rows.
+def reduce_target(features: Float64, G: Float64, *, is_exact: bool) -> ReducedTarget:
+    """G in an orthonormal basis of all outputs, the span of the features (n, k), and one of its own rows.
 
     Raises:
-        InputError: equality is asked for and G lies outside the reachable outputs.
+        InputError: ``is_exact`` and G lies outside the span.
     """
-    features = np.unique(np.hstack([block.features for block in blocks]), axis=1)
     lengths = np.linalg.norm(features, axis=0)
-    left, singular, _ = np.linalg.svd(features[:, lengths > 0] / lengths[lengths > 0], full_matrices=False)
+    distinct = np.unique(features[:, lengths > 0] / lengths[lengths > 0], axis=1)
+    left, singular, _ = np.linalg.svd(distinct, full_matrices=False)
     F = left[:, singular > SPAN_TOLERANCE * np.max(singular, initial=0.0)]
     left_over = G - F @ (F.T @ G)
     size, missed = np.linalg.norm(G), np.linalg.norm(left_over)
-    if beta is None and missed > TARGET_TOLERANCE * size:
+    if is_exact and missed > TARGET_TOLERANCE * size:
         remedy = "no network has this output on Z; use the soft form, or the nearest reachable target"
         must = f"be <= {TARGET_TOLERANCE:g}"
         raise InputError("unreachable part of the target G, relative", float(missed / size), must, remedy)
     weights, values, Qt = np.linalg.svd(F.T @ G, full_matrices=False)
-    q = max(int(np.sum(values > 1e-14 * np.max(values, initial=0.0))), 1)
-    return _Reduced(F, Qt[:q].T, (weights[:, :q] * values[:q]), left_over)
+    q = max(int(np.sum(values > _RANK_TOLERANCE * np.max(values, initial=0.0))), 1)
+    return ReducedTarget(F, Qt[:q].T, weights[:, :q] * values[:q], left_over)
 
 
 def _units(blocks: Sequence[ReluBlock], G: Float64, beta: float | None, natural: bool) -> _Units:

@@ -5,8 +5,8 @@ With T_j = H_jZN_j (n, p_j), N_j the frame of the kinks' subspace, φ_j = H_jZw_
     ww:  ⟨v_i,v_j⟩ T_iᵀT_j + β δ_ij I        wv:  (T_iᵀφ_j) v_iᵀ + δ_ij M_j        vv:  (φ_iᵀφ_j) I + β δ_ij I
 
 with M_j = T_jᵀE: a Gram matrix plus the blocks [[βI, M_j], [M_jᵀ, βI]], positive semidefinite when ‖M_j‖₂ ≤ β, that is
-when neuron j cannot be improved in its face. Elsewhere the singular values of M_j are clipped at β, so that the
-direction is always one of descent and the method is exactly Newton's near a solution.
+when neuron j cannot be improved in its face. Elsewhere singular values s > β of M_j are replaced by β²/s, so that the
+direction is always one of descent, bounded, and Newton's in the limit.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from convexwgan.arrays import Float64
 from convexwgan.solvers.realization.state import Network
 
 DENSE_UNKNOWNS = 2500
-_SHIFT = 1e-11
+_SHIFT = 1e-8
 
 
 def newton_direction(
     Z: Float64, Phi: Float64, E: Float64, beta: float, network: Network, gW: Float64, gV: Float64
 ) -> tuple[Float64, Float64]:
-    """A descent direction (δW, δV): Newton's for the Hessian with clipped M_j."""
-    M = clipped_coupling(Z, E, beta, network)
+    """A descent direction (δW, δV): Newton's for the Hessian with tamed M_j."""
+    M = tamed_coupling(Z, E, beta, network)
     unknowns = int(network.free.sum()) + network.V.size
     if unknowns <= DENSE_UNKNOWNS:
         return _dense_direction(Z, Phi, M, beta, network, gW, gV)
     return _conjugate_gradients(Z, Phi, M, beta, network, gW, gV)
 
 
-def clipped_coupling(Z: Float64, E: Float64, beta: float, network: Network) -> Float64:
-    """M_j = N_jᵀZᵀH_jE with singular values clipped at β, shape (k, r, d) in the frames' coordinates."""
+def tamed_coupling(Z: Float64, E: Float64, beta: float, network: Network) -> Float64:
+    """M_j = N_jᵀZᵀH_jE with singular values s > β replaced by β²/s, shape (k, r, d) in the frames' coordinates."""
     k, r = network.W.shape
     products = (Z[:, :, None] * E[:, None, :]).reshape(len(Z), -1)
     M = (network.active.astype(np.float64) @ products).reshape(k, r, E.shape[1])
     M = np.einsum("jab,jac->jbc", network.frames, M)
     if E.shape[1] == 1:
         size = np.linalg.norm(M, axis=1, keepdims=True)
-        return M * np.minimum(1.0, beta / np.maximum(size, beta))
+        return M * (beta / np.maximum(size, beta)) ** 2
     left, s, right = np.linalg.svd(M, full_matrices=False)
-    return (left * np.minimum(s, beta)[:, None, :]) @ right
+    return (left * (s * (beta / np.maximum(s, beta)) ** 2)[:, None, :]) @ right
 
 
 def _dense_direction(
@@ -52,7 +52,7 @@ def _dense_direction(
     free = network.free
     gradient = np.concatenate([np.einsum("jab,ja->jb", network.frames, gW)[free], gV.ravel()])
     H = dense_hessian(Z, Phi, M, beta, network)
-    step = _solve(H, gradient)
+    step = _solve(H, gradient, _SHIFT * beta)
     m = int(free.sum())
     inner = np.zeros((k, r))
     inner[free] = step[:m]
@@ -77,17 +77,16 @@ def dense_hessian(Z: Float64, Phi: Float64, M: Float64, beta: float, network: Ne
     return H
 
 
-def _solve(H: Float64, gradient: Float64) -> Float64:
-    """−(H + μI)⁻¹g with the least μ among 0 and 1e-11, 1e-9, … times the largest diagonal entry that Cholesky accepts."""
+def _solve(H: Float64, gradient: Float64, mu: float) -> Float64:
+    """−(H + μI)⁻¹g; μ grows until Cholesky accepts (redundant neurons make H singular)."""
     diagonal = H.diagonal().copy()
-    mu = 0.0
     while True:
+        H[np.diag_indices_from(H)] = diagonal + mu
         factor, info = lapack.dpotrf(H, lower=1, clean=0)
         if info == 0:
             step, _ = lapack.dpotrs(factor, gradient, lower=1)
             return np.asarray(-step)
-        mu = max(100.0 * mu, _SHIFT * float(diagonal.max()))
-        H[np.diag_indices_from(H)] = diagonal + mu
+        mu *= 100.0
 
 
 def _conjugate_gradients(
@@ -116,9 +115,7 @@ def _conjugate_gradients(
     return dW, x[m:].reshape(shapes[1])
 
 
-def _hessian_product(
-    Z: Float64, Phi: Float64, M: Float64, beta: float, network: Network, vector: Float64
-) -> Float64:
+def _hessian_product(Z: Float64, Phi: Float64, M: Float64, beta: float, network: Network, vector: Float64) -> Float64:
     k, r = network.W.shape
     inner, dV = vector[: k * r].reshape(k, r), vector[k * r :].reshape(k, -1)
     dPhi = np.where(network.active.T, Z @ np.einsum("jab,jb->aj", network.frames, inner), 0.0)

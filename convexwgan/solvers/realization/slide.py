@@ -17,6 +17,7 @@ Reference: Denoyelle, Duval, Peyré, Soubies, "The sliding Frank–Wolfe algorit
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,6 @@ from convexwgan.arrays import Float64
 from convexwgan.solvers.realization.hessian import newton_direction
 from convexwgan.solvers.realization.state import (
     KINK_TOLERANCE,
-    Bool,
     Integers,
     Network,
     features,
@@ -126,6 +126,15 @@ def _release(Z: Float64, E: Float64, pulls: Float64, network: Network, threshold
     return len(released)
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """A step: V moves by t, w_j by reach_j ≤ t, and neuron j lands on row landing_j (−1: on none)."""
+
+    t: float
+    reach: Float64
+    landing: Integers
+
+
 def _search(
     Z: Float64,
     T: Float64,
@@ -136,57 +145,86 @@ def _search(
     gradient: tuple[Float64, Float64],
     direction: tuple[Float64, Float64],
 ) -> tuple[Network, float] | None:
-    """The first of the steps 1, ½, ¼, … (with landings, then without) that lowers F enough, or None."""
+    """The first trial step that lowers F enough, or None."""
     (gW, gV), (dW, dV) = gradient, direction
-    slope = float(np.vdot(gW, dW) + np.vdot(gV, dV))
-    stops, landed = _landings(Z, E, network, gW, dW)
-    for t in 0.5 ** np.arange(_HALVINGS):
-        for lands in (stops <= t, np.zeros(network.count, dtype=bool)):
-            trial = _moved(Z, network, dW, dV, np.where(lands, stops, t), float(t), landed & lands[:, None])
-            new_value = objective(Z, T, beta, trial)
-            if new_value <= value + 1e-4 * t * slope:
-                return trial, new_value
-            if not lands.any():
-                break
+    inner = (gW * dW).sum(axis=1)
+    slope = float(inner.sum() + np.vdot(gV, dV))
+    for trial in _trials(_crossings(Z, E, network, dW), inner, slope):
+        moved = _moved(Z, network, dW, dV, trial)
+        new_value = objective(Z, T, beta, moved)
+        if new_value <= value + 1e-4 * trial.t * slope:
+            return moved, new_value
     return None
 
 
-def _landings(Z: Float64, E: Float64, network: Network, gW: Float64, dW: Float64) -> tuple[Float64, Bool]:
-    """For each neuron the step in [0, 1] at which its slope turns positive (else inf), and the row it lands on.
+def _trials(crossings: _Crossings, inner: Float64, slope: float) -> Iterator[_Trial]:
+    """The full step, each neuron landing where its own slope turns; all of them up to the crossing where the slope
+    of F turns, one landing; then ½, ¼, … with and without landings."""
+    k = len(inner)
+    stops, rows = _own_landings(crossings, inner)
+    for halving in range(_HALVINGS):
+        t = 0.5**halving
+        landing = np.where(stops <= t, rows, -1)
+        yield _Trial(t, np.minimum(stops, t), landing)
+        if halving == 0:
+            yield from _joint_landing(crossings, slope)
+        if (landing >= 0).any():
+            yield _Trial(t, np.full(k, t), np.full(k, -1))
 
-    Along t ↦ w_j + tδ_j the slope is modelled as (1 − t)⟨∇_{w_j}F, δ_j⟩ + Σ_{rows passed} (E v_j)_i |z_iᵀδ_j|.
-    """
+
+@dataclass(frozen=True)
+class _Crossings:
+    """Rows that each neuron passes on t ∈ [0, 1], by time: times (k, n), inf when not; jumps of the slope; rows."""
+
+    times: Float64
+    jumps: Float64
+    rows: Integers
+
+
+def _crossings(Z: Float64, E: Float64, network: Network, dW: Float64) -> _Crossings:
     Y, D = network.W @ Z.T, dW @ Z.T
     towards = np.where(network.active, D < 0, D > 0) & ~network.kinks
     times = np.where(towards, np.abs(Y) / np.where(towards, np.abs(D), 1.0), np.inf)
-    jumps = (network.V @ E.T) * np.abs(D)
-    order = np.argsort(times, axis=1)
-    times, jumps = np.take_along_axis(times, order, axis=1), np.take_along_axis(jumps, order, axis=1)
-    reachable = times <= 1.0
-    start = np.minimum((gW * dW).sum(axis=1), 0.0)[:, None]
-    slopes = start * (1.0 - np.where(reachable, times, 1.0)) + np.cumsum(np.where(reachable, jumps, 0.0), axis=1)
-    stops = reachable & (slopes >= 0) & (jumps > 0)
-    first, hit, j = stops.argmax(axis=1), stops.any(axis=1), np.arange(network.count)
-    landed = np.zeros_like(network.kinks)
-    landed[j[hit], order[j[hit], first[hit]]] = True
-    return np.where(hit, times[j, first], np.inf), landed
+    times[times > 1.0] = np.inf
+    jumps = np.where(times <= 1.0, (network.V @ E.T) * np.abs(D), 0.0)
+    rows = np.argsort(times, axis=1)
+    return _Crossings(np.take_along_axis(times, rows, axis=1), np.take_along_axis(jumps, rows, axis=1), rows)
 
 
-def _moved(
-    Z: Float64, network: Network, dW: Float64, dV: Float64, reach: Float64, t: float, landed: Bool
-) -> Network:
-    """W moved by reach_j δ_j and V by t δV; landed rows become kinks, the other neurons may have crossed rows."""
-    moved = Network(
-        network.W + reach[:, None] * dW,
-        network.V + t * dV,
-        network.kinks | landed,
-        network.active,
-        network.frames,
-        network.free,
-    )
-    which = np.flatnonzero(landed.any(axis=1))
+def _own_landings(crossings: _Crossings, inner: Float64) -> tuple[Float64, Integers]:
+    """For each neuron the time at which its own slope turns positive (else inf), and the row that it lands on.
+
+    The slope is modelled as (1 − t)⟨∇_{w_j}F, δ_j⟩ + Σ_{rows passed} (E v_j)_i |z_iᵀδ_j|.
+    """
+    passed = np.isfinite(crossings.times)
+    decay = 1.0 - np.where(passed, crossings.times, 1.0)
+    slopes = np.minimum(inner, 0.0)[:, None] * decay + np.cumsum(crossings.jumps, axis=1)
+    stops = passed & (slopes >= 0) & (crossings.jumps > 0)
+    first, j = stops.argmax(axis=1), np.arange(len(inner))
+    return np.where(stops[j, first], crossings.times[j, first], np.inf), crossings.rows[j, first]
+
+
+def _joint_landing(crossings: _Crossings, slope: float) -> Iterator[_Trial]:
+    """Everybody up to the crossing at which (1 − t)·slope + Σ jumps turns positive, where that one neuron lands."""
+    owner, position = np.nonzero(np.isfinite(crossings.times))
+    times, jumps = crossings.times[owner, position], crossings.jumps[owner, position]
+    order = np.argsort(times, kind="stable")
+    turned = np.flatnonzero((slope * (1.0 - times[order]) + np.cumsum(jumps[order]) >= 0) & (jumps[order] > 0))
+    if len(turned):
+        event = order[turned[0]]
+        landing = np.full(len(crossings.times), -1)
+        landing[owner[event]] = crossings.rows[owner[event], position[event]]
+        yield _Trial(float(times[event]), np.full(len(landing), times[event]), landing)
+
+
+def _moved(Z: Float64, network: Network, dW: Float64, dV: Float64, trial: _Trial) -> Network:
+    """The network after the step; neurons that did not land may have crossed rows."""
+    which = np.flatnonzero(trial.landing >= 0)
+    W, V = network.W + trial.reach[:, None] * dW, network.V + trial.t * dV
+    moved = Network(W, V, network.kinks, network.active, network.frames, network.free)
     if len(which):
-        moved.frames, moved.free = network.frames.copy(), network.free.copy()
+        moved.kinks, moved.frames, moved.free = network.kinks.copy(), network.frames.copy(), network.free.copy()
+        moved.kinks[which, trial.landing[which]] = True
         _land(Z, moved, which)
     moved.active = (moved.W @ Z.T > 0) & ~moved.kinks
     return moved
