@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: venv
-	$(BIN)/convexwgan demo --out out
+	$(THREADS) $(BIN)/convexwgan demo --out out
 
 test: venv
 	$(THREADS) $(BIN)/python -m pytest -n $(JOBS)

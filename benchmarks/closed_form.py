@@ -428,12 +428,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="d = 10, 20 against the solvers, to d = 320 alone")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="BLAS threads, one table each")
+    parser.add_argument("--sizes", type=int, nargs="*", default=None, help="d compared with the conic solvers")
+    parser.add_argument("--larger", type=int, nargs="*", default=None, help="d of the closed form alone")
     parser.add_argument("--cap", type=float, default=600.0, help="seconds that a conic solve may take")
     parser.add_argument("--json", type=Path, default=None, help="where to write the result; a .md is written beside it")
     arguments = parser.parse_args()
 
     sizes: tuple[int, ...] = (10, 20) if arguments.quick else COMPARED
     larger: tuple[int, ...] = (80, 320) if arguments.quick else LARGER
+    sizes = sizes if arguments.sizes is None else tuple(arguments.sizes)
+    larger = larger if arguments.larger is None else tuple(arguments.larger)
     result: dict[str, Any] = {"machine": machine(), "quick": arguments.quick, "cap seconds": arguments.cap}
     result["predicted bytes of Clarabel"] = {str(d): conic_bytes(d) for d in sizes}
     instances = [instance(d) for d in sizes[:2]]

@@ -29,6 +29,8 @@ figure img { width: 100%; height: auto; background: #fff; border: 1px solid var(
 table { border-collapse: collapse; font-size: 0.85rem; width: 100%; }
 th, td { padding: 0.35rem 0.6rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { background: var(--card); position: sticky; top: 0; }
+small { color: var(--soft); }
+td.route { min-width: 13rem; }
 td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 tr:last-child td { border-bottom: 0; }
 .status { font-weight: 600; white-space: nowrap; }
@@ -82,14 +84,16 @@ def _figure(figure: Figure) -> str:
 
 
 def _table(results: Sequence[Result]) -> str:
-    names = ("instance", "pair", "route", "status", "value", "bound", "relative gap", "seconds", "expected")
+    names = ("pair and instance", "route", "status", "value", "bound", "relative gap", "seconds", "expected")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     rows = "\n".join(map(_row, results))
     return f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>'
 
 
 def _row(row: Result) -> str:
-    texts = "".join(f"<td>{escape(text)}</td>" for text in (row.name, row.pair, row.route))
+    # A name may break after each underscore; a telephone has no room for the longest.
+    name = escape(row.name).replace("_", "_<wbr>")
+    texts = f'<td>{escape(row.pair)}<br><small>{name}</small></td><td class="route">{escape(row.route)}</td>'
     note = f' title="{escape(row.note, quote=True)}"' if row.note else ""
     status = f'<td class="status {escape(row.status)}"{note}>{escape(row.status.upper())}</td>'
     values = (number_text(row.value), number_text(row.bound), gap_text(row.relative_gap), f"{row.seconds:.2f}")

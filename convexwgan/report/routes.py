@@ -15,7 +15,7 @@ from convexwgan.theory.routes import first_form, reduction_graph
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_ROW, _COLUMN = 1.12, 2.9
+_ROW, _COLUMN = 1.25, 2.9
 """Inches from one form to the next, downwards and sideways."""
 
 
@@ -101,15 +101,15 @@ def _arrow(ax: Axes, start: tuple[int, int], end: tuple[int, int], theorem: Any,
     ax.annotate("", (x1, y1), (x0, y0), arrowprops=style)
     # Beside the chosen route on its free side, so that the arrows that leave it cross no text.
     side, align = (-0.12, "right") if x1 == 0 else (0.3, "left")
-    text = textwrap.fill(theorem.name, 30) + "\n" + textwrap.fill(short_citation(theorem.citation), 34)
+    text = textwrap.fill(theorem.name, 32) + "\n" + textwrap.fill(short_citation(theorem.citation), 34)
     middle = x0 + 0.5 * (x1 - x0) + side, 0.5 * (y0 + y1)
     ax.text(*middle, text, ha=align, va="center", fontsize=8.5, color="#333333", linespacing=1.15)
 
 
 def short_citation(citation: str) -> str:
-    """A citation without the paper's authors, who are the same on every arrow.
+    """The theorem alone: without the paper's authors, who are the same on every arrow, and without remarks.
 
-    >>> short_citation("Sahiner et al. 2022, Lemma 3.1")
-    'Lemma 3.1'
+    >>> short_citation("Sahiner et al. 2022, Theorem 4.1 and eq 15; infeasibility by Weyl MATH 3.3 (ours)")
+    'Theorem 4.1 and eq 15'
     """
-    return citation.replace("Sahiner et al. 2022, ", "")
+    return citation.replace("Sahiner et al. 2022, ", "").partition(";")[0].partition(" (norm bound")[0]

@@ -77,7 +77,7 @@ def draw_price(ax: Axes, Z: np.ndarray, neurons: ReluNeurons, R: np.ndarray) -> 
 def draw(path: Path) -> None:
     """Both panels."""
     Z, arrangement, neurons, R = solved()
-    left, right = new_axes(10.0, 5.4, columns=2)
+    left, right = new_axes(10.0, 5.8, columns=2)
     draw_cells(left, Z, arrangement, neurons)
     draw_price(right, Z, neurons, R)
     for ax in (left, right):
