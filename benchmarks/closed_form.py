@@ -286,12 +286,14 @@ def markdown(result: dict[str, Any]) -> str:
     lines = [
         f"Quadratic × linear × output, n_r = n_f = 10 d, latent dimension d, float64. {machine['cores']} cores "
         f"({machine['processor']}), Python {machine['python']}, {versions}. Median wall milliseconds, process time in "
-        "brackets; load of the machine when it began: " + f"{machine['load before']:.2f}.",
+        "brackets.",
     ]
     for table in result["tables"]:
         lines += [
             "",
             f"### {table['threads']} BLAS thread{'s' if table['threads'] > 1 else ''}",
+            "",
+            f"Load of the machine when this table began: {table['load before']:.2f}.",
             "",
             *_main_table(table),
         ]
@@ -361,7 +363,6 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "versions": {package: version(package) for package in PACKAGES},
-        "load before": os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"),
     }
 
 
@@ -376,6 +377,7 @@ def _processor() -> str:
 def one_table(threads: int, sizes: tuple[int, ...], larger: tuple[int, ...], cap: float, quick: bool) -> dict[str, Any]:
     """All sizes with one number of BLAS threads."""
     rows: list[Row] = []
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     with threadpool_limits(limits=threads):
         pools = [{"library": pool["internal_api"], "version": pool["version"], "threads": pool["num_threads"]}
                  for pool in threadpool_info() if pool["user_api"] == "blas"]  # fmt: skip
@@ -392,7 +394,16 @@ def one_table(threads: int, sizes: tuple[int, ...], larger: tuple[int, ...], cap
             row.stages = stages(parts, repeat) if d <= 1000 else {}
             rows.append(row)
             _say(threads, row)
-    return {"threads": threads, "blas": pools, "rows": [row.as_dict() for row in rows]}
+    return {"threads": threads, "load before": load, "blas": pools, "rows": [row.as_dict() for row in rows]}
+
+
+def kept_tables(path: Path | None, threads: list[int], here: dict[str, Any]) -> list[dict[str, Any]]:
+    """Tables of an earlier run on the same machine and versions, for numbers of threads that are not measured now."""
+    if path is None or not path.is_file():
+        return []
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    same = earlier["machine"] == here
+    return [table for table in earlier["tables"] if same and table["threads"] not in threads]
 
 
 def _predicted(rows: list[Row], d: int) -> dict[str, float]:
@@ -443,11 +454,12 @@ def main() -> None:
     instances = [instance(d) for d in sizes[:2]]
     for parts in instances:
         explained(parts).solve()
-    result["tables"] = []
+    result["tables"] = kept_tables(arguments.json, arguments.threads, result["machine"])
     for threads in arguments.threads:
         result["tables"].append(one_table(threads, sizes, larger, arguments.cap, arguments.quick))
         # Sizes that take minutes are measured with the first number of threads only.
         sizes, larger = tuple(d for d in sizes if d <= 40), tuple(d for d in larger if d <= 320)
+    result["tables"].sort(key=lambda table: table["threads"])
     with threadpool_limits(limits=1):
         result["profile"] = {"d": 20, "rows": profile(20)}
     result["goals"] = goals(result)

@@ -40,6 +40,8 @@ def judged(
     audit = certify(problem.evidence, claim_of(candidate, problem), tol=limits.tol)
     times["certify"] = time.perf_counter() - start
     stats = Stats(method, times, candidate.stopped, {**candidate.stats, **_circumstances(problem)})
+    if candidate.hidden is not None and audit.certificate.infeasibility is None:
+        return _wrapped(problem, audit, network_of(*candidate.hidden, problem), limits.tol, stats)
     if problem.wgan.players[1].kind == "relu" and audit.weights is not None:
         return _with_network(problem, audit, limits, stats, callback)
     generator = None if audit.weights is None else _generator(problem, audit.weights)
@@ -49,20 +51,30 @@ def judged(
 def claim_of(candidate: Candidate, problem: Problem) -> PlainClaim:
     """The candidate's arrays on the host, weights in the precision that they will be stored in."""
     neurons, H = candidate.neurons or Neurons(None, None), candidate.multipliers.get("H")
-    weights = _host(candidate.weights)
-    if weights is not None and _is_narrow(problem):
-        weights = weights.astype(np.float32)
     return PlainClaim(
-        weights=weights,
+        weights=_narrowed(candidate.weights, problem),
         neurons_u=_host(neurons.u),
         neurons_v=_host(neurons.v),
         skip=_host(neurons.skip),
         output_multiplier=_host(H),
+        hidden=None
+        if candidate.hidden is None
+        else (_narrowed(candidate.hidden[0], problem), _narrowed(candidate.hidden[1], problem)),
     )
 
 
 def _host(array: Any) -> Float64 | None:
     return None if array is None else to_numpy64(array)
+
+
+def _narrowed(array: Any, problem: Problem) -> Any:
+    """The array on the host in the precision that it will be stored in."""
+    host = _host(array)
+    return host.astype(np.float32) if host is not None and _is_narrow(problem) else host
+
+
+def _narrowed_pair(pair: tuple[Any, Any] | None, problem: Problem) -> tuple[Any, Any] | None:
+    return None if pair is None else (_narrowed(pair[0], problem), _narrowed(pair[1], problem))
 
 
 def _is_narrow(problem: Problem) -> bool:
@@ -115,6 +127,13 @@ def _generator(problem: Problem, weights: np.ndarray[Any, Any]) -> FittedGenerat
     moved = xp.asarray(weights, dtype=dtype, device=device_of(problem.X))
     spec = problem.wgan.players[1]
     return FittedGenerator(spec, moved, problem.recipe, problem.Z, problem.normalize, problem.columns)
+
+
+def network_of(W1: Float64, W2: Float64, problem: Problem) -> FittedGenerator:
+    """A ReLU generator in the library, dtype and device of the data."""
+    first, second = (_generator(problem, np.ascontiguousarray(part)).weights for part in (W1, W2))
+    spec, columns = problem.wgan.players[1], problem.columns
+    return FittedGenerator(spec, second, problem.recipe, problem.Z, problem.normalize, columns, first=first)
 
 
 def _discriminator(problem: Problem, status: Status, dual: dict[str, Float64]) -> FittedDiscriminator | None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from convexwgan.arrays import Array, Float64, device_of, namespace, to_numpy64
+from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.certificates.realization import certify_realization
 from convexwgan.errors import InputError
 from convexwgan.fitted import FittedGenerator
+from convexwgan.judged import Callback, network_of
 from convexwgan.solution import Solution, Stats
 from convexwgan.solvers.column_generation import realize_weights
 from convexwgan.solvers.run import Limits
@@ -19,8 +17,6 @@ from convexwgan.spec.generator import Generator
 
 if TYPE_CHECKING:
     from convexwgan.problem import Problem
-
-Callback = Callable[[dict[str, Any]], None]
 
 
 def realized(
@@ -55,7 +51,7 @@ def realized(
     _check_width(data.wgan.players[1], W1.shape[1])
     ran = time.perf_counter()
     certificate = certify_realization(N, G, W1, W2, result.multiplier, tol=limits.tol)
-    generator = _network(W1, W2, problem)
+    generator = network_of(W1, W2, problem)
     times = {"run": ran - start, "certify": time.perf_counter() - ran}
     solution = Solution(
         wgan=data.wgan,
@@ -77,15 +73,3 @@ def _check_width(spec: Generator, neurons: int) -> None:
     if spec.width is not None and spec.width < neurons:
         remedy = "this output needs that many; leave width out, or keep fewer components with a larger β_d"
         raise InputError("width of Generator.relu", spec.width, f"be >= {neurons}", remedy)
-
-
-def _network(W1: Float64, W2: Float64, problem: Problem) -> FittedGenerator:
-    """The generator, in the library, dtype and device of the data."""
-
-    def moved(matrix: Float64) -> Array:
-        xp = namespace(problem.X)
-        dtype = xp.float32 if "float32" in str(problem.X.dtype) else xp.float64
-        return xp.asarray(np.ascontiguousarray(matrix), dtype=dtype, device=device_of(problem.X))
-
-    spec, columns = problem.wgan.players[1], problem.columns
-    return FittedGenerator(spec, moved(W2), problem.recipe, problem.Z, problem.normalize, columns, first=moved(W1))

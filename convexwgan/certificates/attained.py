@@ -29,12 +29,12 @@ class Attained:
     checks: tuple[Check, ...] = ()
 
 
-def attain(evidence: GameEvidence, W: Float64) -> Attained:
+def attain(evidence: GameEvidence, W: Float64, cost: float | None = None) -> Attained:
     """dist, value and violation of weights W, shape (p, d), recomputed from the features and the data.
 
     The value is R_g under weight decay and R_g + dist under a norm bound: an upper bound on the optimum, up
     to ``violation``. dist is not rounded up: its rounding error, a few eps·‖M‖, is part of the violation that
-    the tolerance covers.
+    the tolerance covers. ``cost``: R_g where the weights of a ReLU network are what is paid for.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         S, s = evidence.latents.output_moments(W)
@@ -43,7 +43,7 @@ def attain(evidence: GameEvidence, W: Float64) -> Attained:
             overflow = Check("the output is finite", False, "it overflows float64")
             return Attained(W, S, s, math.inf, math.inf, math.inf, math.inf, (overflow,))
         dist, checks = _dist(evidence, S, s)
-        cost = generator_cost(evidence, W, S)
+        cost = generator_cost(evidence, W, S) if cost is None else cost
     residual = float(np.linalg.norm(evidence.real.m - s)) if evidence.discriminator.skip else 0.0
     value = cost + dist if evidence.beta is None else cost
     value = math.inf if math.isnan(value) else value

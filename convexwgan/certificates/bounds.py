@@ -21,7 +21,7 @@ from convexwgan.arrays import Float64
 from convexwgan.certificates.adversary import Adversary, clip_to_ball, no_adversary, quadratic_core
 from convexwgan.certificates.certificate import Check
 from convexwgan.certificates.costs import conjugate_cost, dual_exponent, vector_norm
-from convexwgan.certificates.latents import EPS, SampledLatents
+from convexwgan.certificates.latents import EPS, ReluLatents, SampledLatents
 from convexwgan.certificates.moments import GameEvidence
 
 Scales = tuple[float, float]
@@ -78,9 +78,18 @@ def _mean_bound(evidence: GameEvidence, adversary: Adversary | None, scales: Sca
     if norm == 0.0:
         return LowerBound(0.0, adversary=no_adversary(evidence.dim))
     gain = float(y @ evidence.real.m)
-    inertia = _inertia(evidence)
+    latents = evidence.latents
     slope = gain - (evidence.beta or 0.0)
     low, high = scales[0] * norm, scales[1] * norm
+    if isinstance(latents, ReluLatents) and evidence.regularizer.kind == "weights":
+        # R_g = β_gΣ‖v_j‖ ≥ β_g yᵀs/(‖y‖φ*): the conjugate is the indicator of ‖y‖ ≤ β_g/φ*, φ* rounded up.
+        reach = latents.weight * latents.phi_star.upper * (1.0 + evidence.roundoff)
+        edge = evidence.strength / reach if reach > 0.0 else math.inf
+        if edge < low:
+            return LowerBound(0.0, adversary=no_adversary(evidence.dim))
+        high, inertia = min(high, edge), 0.0
+    else:
+        inertia = _inertia(evidence)
     if evidence.beta is None:
         low, high = min(low, 1.0), min(high, 1.0)
     tau = _clipped_ratio(evidence.strength * slope, inertia, low, high, norm)

@@ -70,8 +70,9 @@ def certify(
     W, dtype, weight_checks = _read_weights(evidence, claim)
     if W is None:
         return _without_generator(evidence, adversary, tol, dual_checks + weight_checks)
-    claimed = attain(evidence, W)
-    chosen = _repaired(evidence, claimed, dtype, tol) if repair else claimed
+    paid = _network_cost(evidence, claim)
+    claimed = attain(evidence, W, paid)
+    chosen = _repaired(evidence, claimed, dtype, tol) if repair and paid is None else claimed
     if chosen.violation > tol:
         infeasibility, checks = find_infeasibility(evidence, adversary)
         if infeasibility is not None:
@@ -80,7 +81,7 @@ def certify(
     if repair and chosen is not claimed:
         chosen = _preferred(evidence, claimed, chosen, lower, tol)
     certificate = _certificate(evidence, chosen, lower, tol, dual_checks)
-    if repair and certificate.status.name != "CERTIFIED":
+    if repair and paid is None and certificate.status.name != "CERTIFIED":
         nothing = attain(evidence, np.zeros_like(W))
         if is_feasible(evidence, nothing) and nothing.value <= chosen.value:  # generating nothing is the optimum
             chosen, certificate = nothing, _certificate(evidence, nothing, lower, tol, dual_checks)
@@ -146,6 +147,14 @@ def _read_network(evidence: GameEvidence, hidden: Any) -> tuple[Float64 | None, 
         return None, dtype, (failed,)
     G = np.maximum(latents.network_input @ W1, 0.0) @ W2
     return latents.coordinates_of(G), dtype, ()
+
+
+def _network_cost(evidence: GameEvidence, claim: Claim) -> float | None:
+    """(β_g/2)(‖W₁‖_F² + ‖W₂‖_F²) where a ReLU generator pays for its weights; None where the output pays."""
+    if evidence.generator.kind != "relu" or evidence.regularizer.kind != "weights" or claim.hidden is None:
+        return None
+    W1, W2 = (read_array(part) for part in claim.hidden)
+    return 0.5 * evidence.strength * float(np.vdot(W1, W1) + np.vdot(W2, W2))
 
 
 def _repaired(evidence: GameEvidence, claimed: Attained, dtype: np.dtype[Any], tol: float) -> Attained:

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from convexwgan.errors import InputError
 from convexwgan.geometry.polynomials import lift, lifted_dimension, lifted_normal_moments
 from convexwgan.geometry.reachability import reachable_basis
 from convexwgan.geometry.spectra import LatentSpectrum, gram_latent_spectrum, latent_spectrum
+
+if TYPE_CHECKING:
+    from convexwgan.certificates.pricing import PriceBound
 
 EPS = float(np.finfo(np.float64).eps)
 BLOCK_NUMBERS = 4_000_000
@@ -316,6 +320,13 @@ class ReluLatents:
     """What a ReLU generator adds: its network input N = Z or [Z 1], and coordinates of a network's output."""
 
     network_input: Float64
+
+    @cached_property
+    def phi_star(self) -> PriceBound:
+        """A proven upper bound on φ* = max_{‖u‖≤1} 1ᵀ(Nu)₊: what one unit of weights moves the mean by."""
+        from convexwgan.certificates.relu_bounds import phi_star  # that module reads EPS from here
+
+        return phi_star(self.network_input)
 
     def coordinates_of(self, G: Float64) -> Float64:
         """The weights, in the sense of this latent side, whose output is G."""

@@ -23,6 +23,7 @@ from convexwgan.certificates.cells import check_cells
 from convexwgan.certificates.certificate import Check
 from convexwgan.certificates.latents import BLOCK_NUMBERS, EPS
 from convexwgan.certificates.relaxation import Multipliers, relaxation_bound
+from convexwgan.certificates.wide_cells import pointedness, sharpened
 from convexwgan.geometry.arrangements import Arrangement, cell_count_formula, enumerate_cells
 from convexwgan.geometry.bitsets import Bools, Integers
 from convexwgan.geometry.pricing import price, price_upper_bound
@@ -103,7 +104,7 @@ def copositive_bound(rays: Float64, gains: Float64, cells: list[Integers], propo
         Kaplan, A test for copositive matrices, Linear Algebra and its Applications 313 (2000).
     """
     r, pending = rays.shape[1], cells
-    eta = min(_pointedness(rays, group) for group in cells)
+    eta = min(float(pointedness(rays, group).min()) for group in cells)
     largest = float(np.einsum("ij,ij->i", gains, gains).max())
     for inflation in _INFLATIONS:
         p2 = (proposal * (1.0 + inflation)) ** 2
@@ -146,12 +147,13 @@ def _attained_at_rows(Z: Float64, R: Float64) -> tuple[float, Float64]:
 def _exhaustive(Z: Float64, R: Float64, arrangement: Arrangement, coarse: PriceBound) -> PriceBound:
     proposed = price(arrangement, Z, R)
     factor = R if R.shape[1] <= len(R) else np.linalg.qr(R.T)[1].T  # only RRᵀ matters
-    gains, step = np.empty((len(arrangement.reduced_rays), factor.shape[1])), max(BLOCK_NUMBERS // len(Z), 1)
+    rays, cells = sharpened(arrangement.reduced_rays, list(_by_size(arrangement)))
+    gains, step = np.empty((len(rays), factor.shape[1])), max(BLOCK_NUMBERS // len(Z), 1)
     for start in range(0, len(gains), step):
-        gains[start : start + step] = np.maximum(arrangement.rays[start : start + step] @ Z.T, 0.0) @ factor
-    cells = list(_by_size(arrangement))
+        U = rays[start : start + step] @ arrangement.basis.T
+        gains[start : start + step] = np.maximum(U @ Z.T, 0.0) @ factor
     proposal = max(proposed.value, float(np.linalg.norm(gains, axis=1).max()))
-    upper = copositive_bound(arrangement.reduced_rays, gains, cells, proposal) + _allowance(Z, R, arrangement)
+    upper = copositive_bound(rays, gains, cells, proposal) + _allowance(Z, R, arrangement)
     attained = float(np.linalg.norm(np.maximum(Z @ proposed.u, 0.0) @ R))
     detail = f"{arrangement.count} cells in rank {arrangement.rank}, {attained:.12g} ≤ price ≤ {upper:.12g}"
     if not upper < math.inf:
@@ -179,23 +181,6 @@ def _by_size(arrangement: Arrangement) -> Iterator[Integers]:
     for m in np.unique(counts):
         start = incidence.indptr[:-1][counts == m]
         yield incidence.indices[start[:, None] + np.arange(m)]
-
-
-def _pointedness(rays: Float64, group: Integers) -> float:
-    """η with ‖Bᵀc‖ ≥ η Σc for c ≥ 0 on every cell: min_i xᵀb_i for some unit x, the mean ray or better."""
-    eta = _least_cosine(rays[group], rays[group].sum(axis=1))
-    wide = np.flatnonzero(eta < 0.1)
-    if len(wide):  # the mean ray is no good for wide cells: try the x with equal cosines
-        B = rays[group[wide]]
-        eta[wide] = np.maximum(eta[wide], _least_cosine(B, np.linalg.pinv(B).sum(axis=2)))
-    return float(eta.min())
-
-
-def _least_cosine(B: Float64, x: Float64) -> Float64:
-    """min_i xᵀb_i/‖x‖ for each cell."""
-    norm = np.linalg.norm(x, axis=1)
-    cosine: Float64 = np.einsum("kir,kr->ki", B, x).min(axis=1)
-    return cosine / np.where(norm > 0.0, norm, np.inf)
 
 
 def _unproven(rays: Float64, gains: Float64, group: Integers, p2: float, r: int) -> Integers:

@@ -69,7 +69,6 @@ def find_unreachable(Z: Float64, G: Float64, R: Float64) -> Infeasibility | None
     margin, tolerance = gain / size, LARGEST_COST * relative + 16 * len(Z) * EPS
     if not margin > tolerance:
         return None
-    residual = gain / float(np.linalg.norm(R)) / float(np.linalg.norm(G))
     cost = "be infinite" if bound == 0.0 else f"be at least {gain / bound:.1e}"
     text = f"a multiplier R with ‖Rᵀ(Zu)₊‖ ≤ {bound:.1e} for all unit u has ⟨R, G⟩ = {gain:.6g} > 0: a network with "
     text += f"output G would cost {cost}; whatever is reachable is at least {margin:.3g}·‖G‖_F away"

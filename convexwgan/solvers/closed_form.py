@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from convexwgan.arrays import Array, namespace
+import numpy as np
+
+from convexwgan.arrays import Array, like, namespace, to_numpy64
 from convexwgan.geometry.spectra import singular_value_threshold
 from convexwgan.theory.candidate import Candidate, MomentPoint
 from convexwgan.theory.data import GameData
@@ -122,11 +124,32 @@ def matched_spectra(form: Form, data: GameData) -> Candidate:
     return _thresholded(values, vectors, max(_entry(values, kept), 0.0), data.rank, None, {})
 
 
+def mean_zonotope(form: Form, data: GameData) -> Candidate:
+    """MATH 3.7: one neuron u = argmax 1ᵀ(Nu)₊, v = s/φ*; ‖s‖ = (‖m‖ − β_d)₊, norm bound: ‖m‖ if β_g < φ*, else 0."""
+    m, size = to_numpy64(data.moments.first), data.mean_norm
+    vertex, strength = data.farthest_vertex, form.regularizer.strength
+    phi = data.fake_weight * vertex.value
+    if form.discriminator.norm_bound:
+        length, pull = (size, strength / phi) if strength < phi else (0.0, 1.0)
+    else:
+        length, pull = max(size - data.beta, 0.0), strength / phi if phi > 0 else 0.0
+        if phi == 0.0 and size > data.beta:
+            reason = f"Z = 0, so the output is 0 for all weights, and ‖m‖ = {size:.6g} > β_d = {data.beta:.6g}"
+            return Candidate(infeasible=reason)
+    direction = m / size if size > 0 else m
+    v = (length / phi if phi > 0 else 0.0) * direction
+    root = float(np.linalg.norm(v)) ** 0.5
+    hidden = (root * vertex.u[:, None], v[None, :] / root) if root > 0 else (0.0 * vertex.u[:, None], 0.0 * v[None, :])
+    multiplier = pull * direction if length > 0 or form.discriminator.norm_bound else 0.0 * direction
+    return Candidate(hidden=hidden, multipliers={"y": like(data.moments.first, multiplier)})
+
+
 _RULES: dict[Stage, Callable[[Form, GameData], Candidate]] = {
     Stage.MEAN_SHRINKAGE: mean_shrinkage,
     Stage.THRESHOLD: eigenvalue_threshold,
     Stage.SHIFTED_THRESHOLD: shifted_threshold,
     Stage.MATCHED_SPECTRA: matched_spectra,
+    Stage.MEAN_ZONOTOPE: mean_zonotope,
 }
 
 

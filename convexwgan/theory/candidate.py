@@ -41,6 +41,7 @@ class Candidate:
 
     moments: MomentPoint | None = None
     weights: Array | None = None
+    hidden: tuple[Array, Array] | None = None
     multipliers: dict[str, Array] = field(default_factory=dict)
     neurons: Neurons | None = None
     infeasible: str | None = None

@@ -17,6 +17,7 @@ from convexwgan.geometry.spectra import (
     gram_spectrum,
     latent_spectrum,
 )
+from convexwgan.geometry.zonotopes import FarthestVertex, farthest_vertex
 from convexwgan.spec.latent import Latent
 from convexwgan.spec.wgan import WGAN
 from convexwgan.theory.forms import Normalize
@@ -130,6 +131,11 @@ class GameData:
         if not self.wgan.players[1].bias:
             return self.Z
         return xp.concat([self.Z, xp.ones_like(self.Z[:, :1])], axis=1)
+
+    @cached_property
+    def farthest_vertex(self) -> FarthestVertex:
+        """φ* = max_{‖u‖≤1} 1ᵀ(Nu)₊ of the network input, with the u that attains it (MATH 3.7)."""
+        return farthest_vertex(to_numpy64(self.network_input))
 
     @cached_property
     def reachable_basis(self) -> Array | None:

@@ -29,13 +29,16 @@ class Stage(Enum):
     THRESHOLD = "closed form: eigenvalues are thresholded"
     SHIFTED_THRESHOLD = "closed form: centred eigenvalues are thresholded"
     MATCHED_SPECTRA = "closed form: spectra are matched, largest with largest"
+    MEAN_ZONOTOPE = "closed form: one neuron at the farthest vertex of the zonotope"
     CONE_PROGRAM = "second-order cone program in W"
     COVARIANCE_PROGRAM = "semidefinite program in S"
     MOMENT_PROGRAM = "semidefinite program in (S, s)"
 
 
-CLOSED_FORMS = frozenset({Stage.MEAN_SHRINKAGE, Stage.THRESHOLD, Stage.SHIFTED_THRESHOLD, Stage.MATCHED_SPECTRA})
-CONIC_FORMS = frozenset({Stage.CONE_PROGRAM, Stage.COVARIANCE_PROGRAM, Stage.MOMENT_PROGRAM})
+CLOSED_FORMS = frozenset(
+    {Stage.MEAN_SHRINKAGE, Stage.THRESHOLD, Stage.SHIFTED_THRESHOLD, Stage.MATCHED_SPECTRA, Stage.MEAN_ZONOTOPE}
+)
+CONIC_FORMS = frozenset(stage for stage in Stage if stage.name.endswith("_PROGRAM"))
 
 
 @dataclass(frozen=True)
@@ -101,13 +104,15 @@ def _formula(form: Form) -> str:
     mean = form.normalize == "mean"
     letter = output if form.regularizer.of == "output" else ("W̃" if form.generator.kind == "polynomial" else "W")
     cost = form.regularizer.text(letter, mean)
+    if form.generator.kind == "relu" and form.regularizer.kind == "weights":
+        cost = f"({form.regularizer.strength:g}/2)(‖W₁‖_F² + ‖W₂‖_F²)"
     if form.stage is Stage.GAME:
         value = "1ᵀD(X) − 1ᵀD(G)" if not mean else "mean D(X) − mean D(G)"
         decay = "" if discriminator.norm_bound else f" − {discriminator.beta_text} Σ_j |v_j|"
         return f"min_G max_D {value} + {cost}{decay}"
     if form.stage in (Stage.DISTANCE, Stage.PENALTY):
         return _with_distance(form, cost, f"max_{{‖u‖≤1}} |1ᵀσ(Xu) − 1ᵀσ({output}u)|")
-    if form.stage in (Stage.MEAN, Stage.MEAN_SHRINKAGE, Stage.CONE_PROGRAM):
+    if form.stage in (Stage.MEAN, Stage.MEAN_SHRINKAGE, Stage.MEAN_ZONOTOPE, Stage.CONE_PROGRAM):
         return _with_distance(form, cost, "‖m − s‖₂")
     trace = f"({form.regularizer.strength:g}/2) tr S"
     if form.stage in (Stage.MOMENTS, Stage.MOMENT_PROGRAM):
