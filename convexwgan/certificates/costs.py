@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def _user_number(role: str, function: Callable[[Float64], float], argument: Floa
     """
     subject = f"{role} of Regularizer.custom"
     try:
-        result = function(argument)
+        result: Any = function(argument)
     except Exception as error:  # a user's function may raise anything; the cause travels along
         remedy = f"it raised {type(error).__name__}: {error}"
         raise InputError(subject, argument, "be a function of such an array", remedy) from error

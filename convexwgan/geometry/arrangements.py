@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import comb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from convexwgan.geometry.bitsets import (
 )
 from convexwgan.geometry.flats import TIE, Corners, Rays, corners_of, plane_corners, rays_of
 from convexwgan.geometry.moments import require_matrix
+from convexwgan.geometry.parallel import parallel_classes
 from convexwgan.geometry.spectra import EPS, fix_signs, rank_tolerance
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def distinct_hyperplanes(Z: Array, tie: float = TIE) -> Hyperplanes:
     basis, W, condition = _whitening(unit)
     tie = max(tie, 16 * EPS * condition)
     Y = _unit_rows(unit @ basis @ W)
-    first, orientation = _parallel_classes(Y, tie)
+    first, orientation = parallel_classes(Y, tie)
     representatives, hyperplane_of = np.unique(first, return_inverse=True)
     original = np.flatnonzero(~is_zero)
     of_row, sign_of_row = np.full(len(is_zero), -1), np.zeros(len(is_zero), dtype=np.int64)
@@ -387,22 +388,3 @@ def _whitening(unit: Float64) -> tuple[Float64, Float64, float]:
 def _unit_rows(rows: Float64) -> Float64:
     unit: Float64 = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return unit
-
-
-def _parallel_classes(Y: Float64, tie: float) -> tuple[Integers, Integers]:
-    """For each unit row the first row on the same hyperplane, and whether it points the same (1) or other (−1) way.
-
-    Rows and their opposites are points; pairs within the tolerance are joined, and so are chains of them.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
-
-    n = len(Y)
-    pairs = cKDTree(np.concatenate([Y, -Y])).query_pairs(tie, output_type="ndarray")
-    joined = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(2 * n, 2 * n))
-    label: Any = connected_components(joined, directed=False)[1]
-    first_of_label = np.full(2 * n, n)
-    np.minimum.at(first_of_label, label, np.arange(2 * n) % n)
-    first = first_of_label[label[:n]]
-    return first.astype(np.int64), np.where(label[:n] == label[first], 1, -1)

@@ -15,6 +15,7 @@ from convexwgan.certificates.realization import certify_realization, certify_sof
 from convexwgan.certificates.relaxation import Multipliers, relaxation_bound
 from convexwgan.certificates.relu_bounds import factor_bracket, phi_star
 from convexwgan.certificates.unreachable import annihilation_bound
+from convexwgan.certificates.wide_cells import SHARP, pointedness, sharpened
 from convexwgan.errors import InputError
 from convexwgan.geometry.arrangements import Arrangement, enumerate_cells
 from convexwgan.geometry.bitsets import Incidence
@@ -97,6 +98,30 @@ def test_price_bound_covers_sampled_directions_and_is_tight_on_degenerate_noise(
     assert sampled_price(Z, R, rng, 3000) <= bound.upper
     assert bound.attained <= bound.upper <= bound.attained * (1 + 1e-8) + 1e-12
     assert np.linalg.norm(np.maximum(Z @ bound.u, 0.0) @ R) == pytest.approx(bound.attained, abs=1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_price_bound_stays_tight_when_cells_are_nearly_half_spaces(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    d = int(rng.integers(2, 5))
+    Z = rng.standard_normal((int(rng.integers(d, 12)), d)) * rng.choice([1.0, 1e-3], size=d)
+    R = rng.standard_normal((len(Z), 2))
+    bound = price_bound(Z, R)
+    assert all(check.holds for check in bound.checks)
+    assert sampled_price(Z, R, rng, 2000) <= bound.upper <= bound.attained * (1 + 1e-8)
+
+
+def test_cones_that_replace_a_wide_cell_cover_it_and_are_sharp(rng: np.random.Generator) -> None:
+    rays = np.array([[1.0, 1e-4, 1e-4], [-1.0, 1e-4, 0.0], [0.0, 1.0, 1.0], [0.3, 0.1, 1.0]])
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    assert pointedness(rays, np.array([[0, 1, 2, 3]]))[0] < SHARP
+    more, cells = sharpened(rays, [np.array([[0, 1, 2, 3]])])
+    assert all(pointedness(more, group).min() > 0.3 for group in cells)
+    points = rng.uniform(size=(300, 4)) @ rays
+    inverses = np.linalg.inv(np.swapaxes(more[np.concatenate(cells)], 1, 2))
+    coordinates = np.einsum("kij,nj->nki", inverses, points)
+    assert (coordinates.min(axis=2).max(axis=1) >= -1e-9).all()
 
 
 def test_unbalanced_layers_cost_more_in_weights_and_the_same_in_path(rng: np.random.Generator) -> None:
