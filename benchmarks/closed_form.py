@@ -10,8 +10,8 @@ median eigenvalue of XᵀX. Clarabel and SCS get it as `covariance_program`, two
 The contenders take turns within a round; before the first round each has run once, unmeasured. Medians are
 reported, of wall time and of process time (all threads of this process: less sensitive to what else the machine
 does). BLAS threads are fixed, and each number of threads is a table of its own; sizes that take minutes are in the
-first only. A conic solve that would take longer than the cap, by the growth of the sizes before it, or more memory
-than is free, is skipped, and the table says so.
+first only. Clarabel's own worker threads are not limited. A conic solve that would take longer than the cap, by the
+growth of the sizes before it, or more memory than is free, is skipped, and the table says so.
 """
 
 from __future__ import annotations

@@ -80,12 +80,13 @@ def as_samples(table: Any, name: str) -> Array:
     dtype('float64')
     """
     array = _as_array(table, name)
-    if array.ndim != 2:
-        raise InputError(name, array, "have two axes (samples, features)", _axes_remedy(array.ndim, name))
     if 0 in tuple(array.shape):
         raise InputError(
-            name, array, "have at least one sample and one feature", "drop the empty axis or check the file read"
+            name, array, "have at least one sample and one feature", "it is empty; check how it was read or filtered"
         )
+    if array.ndim != 2:
+        given = table if array.ndim == 0 else array
+        raise InputError(name, given, "have two axes (samples, features)", _axes_remedy(array.ndim, name))
     array = _as_real_floating(array, name)
     _check_size(array, name)
     return array
@@ -111,8 +112,10 @@ def _as_array(table: Any, name: str) -> Array:
         table = table.to_numpy()
     if hasattr(table, "toarray") and hasattr(table, "nnz"):
         raise InputError(name, table, "be a dense array", f"convert it first: {name}.toarray()")
+    if _is_masked(table):
+        raise InputError(name, table, "have no mask", f"fill or drop masked entries, as {name}.filled(0.0)")
     if hasattr(table, "detach"):  # a torch tensor that carries a graph: the data are numbers, not a function
-        table = table.detach()
+        table = _checked_tensor(table.detach(), name)
     if is_array_api_obj(table):
         return _checked_kind(table, name)
     try:
@@ -121,6 +124,22 @@ def _as_array(table: Any, name: str) -> Array:
         if isinstance(error, InputError):
             raise
         raise InputError(name, table, "be a rectangular table of numbers", str(error)) from error
+
+
+def _is_masked(table: Any) -> bool:
+    """Whether NumPy would read the numbers under a mask, of an array or of the rows of a list."""
+    masked = np.ma.MaskedArray
+    return isinstance(table, masked) or (
+        isinstance(table, (list, tuple)) and any(isinstance(row, masked) for row in table)
+    )
+
+
+def _checked_tensor(tensor: Array, name: str) -> Array:
+    if "strided" not in str(tensor.layout):
+        raise InputError(name, f"{tensor.layout} tensor", "be a dense array", f"convert it first: {name}.to_dense()")
+    if tensor.device.type == "meta":
+        raise InputError(name, tensor, "hold numbers", "a meta tensor has a shape only; make it on a real device")
+    return tensor
 
 
 def _checked_kind(array: Array, name: str) -> Array:
@@ -148,11 +167,14 @@ def _as_real_floating(array: Array, name: str) -> Array:
         return array
     if isinstance(array, np.ndarray):
         narrow = array.dtype == np.float16
-        return array.astype(np.float32 if narrow else np.float64)
+        with np.errstate(over="ignore"):  # a long double beyond float64 becomes the infinity that is refused
+            return array.astype(np.float32 if narrow else np.float64)
     return xp.astype(array, xp.float64 if not xp.isdtype(array.dtype, "real floating") else xp.float32)
 
 
 def _axes_remedy(ndim: int, name: str) -> str:
+    if ndim == 0:
+        return "give a table of numbers, one sample a row"
     if ndim == 1:
         return f"reshape it: {name}.reshape(-1, 1) for one feature, {name}.reshape(1, -1) for one sample"
     return f"flatten each sample: {name}.reshape(len({name}), -1)"
@@ -167,13 +189,15 @@ def movable(array: Array, device: Any) -> None:
     """Refuse a device that the array's library cannot reach.
 
     Raises:
-        InputError: NumPy arrays live on the CPU; PyTorch without CUDA has no "cuda".
+        InputError: NumPy arrays live on the CPU; PyTorch without CUDA has no "cuda"; "meta" holds no numbers.
     """
     if isinstance(array, np.ndarray):
         raise InputError("device", device, 'be "cpu" for NumPy arrays', "give PyTorch tensors to compute on a GPU")
     try:
-        _to_device(array, device)
-    except (RuntimeError, ValueError, AssertionError) as error:
+        moved = _to_device(array, device)
+    except (RuntimeError, ValueError, TypeError, AttributeError, AssertionError) as error:
         raise InputError(
             "device", device, f"be reachable by {type(array).__module__}", str(error).splitlines()[0]
         ) from error
+    if str(_device(moved)) == "meta":
+        raise InputError("device", device, "hold numbers", "on the meta device there are shapes only")

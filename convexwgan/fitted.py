@@ -133,6 +133,9 @@ class FittedGenerator:
             rows = as_rng(rng).integers(0, int(self.weights.shape[0]), n)
             xp = namespace(self.weights)
             return self._as_table(xp.take(self.weights, like(self.weights, rows, dtype=xp.int64), axis=0))
+        given: Any = latent
+        if given is not None and not isinstance(given, Latent):
+            raise InputError("latent of sample", given, "be a Latent", "as latent=Latent.normal(dim)")
         source = latent or self.latent
         if source is None:
             raise InputError(
@@ -176,7 +179,10 @@ class FittedGenerator:
         return hidden_weights(to_numpy64(self.weights))
 
     def to_torch(self) -> torch.nn.Module:
-        """The generator as a ``torch.nn.Module`` with the same output (a copy: training it changes nothing here)."""
+        """The generator as a ``torch.nn.Module`` with the same output (a copy: training it changes nothing here).
+
+        It takes noise of any floating dtype and computes in the dtype of its weights, as the generator does.
+        """
         from convexwgan.torch_module import generator_module
 
         return generator_module(self)

@@ -67,3 +67,13 @@ def data_fingerprint(X: Array, Z: Array | None, circumstances: str) -> str:
             array = np.ascontiguousarray(to_numpy64(part))
             digest.update(f"{array.shape}".encode() + array.tobytes())
     return digest.hexdigest()
+
+
+def data_checksum(X: Array, Z: Array | None) -> tuple[float, ...]:
+    """Sum and norm of X and Z: cheap, and different after almost any change in place."""
+    parts = [part for part in (X, Z) if part is not None]
+    return tuple(
+        number
+        for part in parts
+        for number in (float(namespace(part).sum(part)), float(namespace(part).linalg.vector_norm(part)))
+    )

@@ -117,7 +117,7 @@ def _wrapped(problem: Problem, audit: Audit, generator: FittedGenerator | None, 
         stats=stats,
         tol=tol,
         normalize=problem.normalize,
-        fingerprint_source=problem.fingerprint,
+        fingerprint=problem.fingerprint(),
     )
 
 
@@ -125,6 +125,9 @@ def _generator(problem: Problem, weights: np.ndarray[Any, Any]) -> FittedGenerat
     xp = namespace(problem.X)
     dtype = xp.float32 if _is_narrow(problem) else xp.float64
     moved = xp.asarray(weights, dtype=dtype, device=device_of(problem.X))
+    if isinstance(moved, np.ndarray):
+        moved = moved.copy()
+        moved.flags.writeable = False  # a changed weight would leave the status standing
     spec = problem.wgan.players[1]
     return FittedGenerator(spec, moved, problem.recipe, problem.Z, problem.normalize, problem.columns)
 

@@ -16,12 +16,12 @@ from convexwgan.errors import InputError
 from convexwgan.geometry.distances import Distance, linear_distance, polynomial_distance, quadratic_distance
 from convexwgan.geometry.moments import moments_of
 from convexwgan.geometry.polynomials import lifted_dimension
-from convexwgan.inputs import data_fingerprint, fake_count, read_noise
+from convexwgan.inputs import data_checksum, data_fingerprint, fake_count, read_noise
 from convexwgan.judged import Callback, better_of, check_warm_start, judged
 from convexwgan.solution import Solution
 from convexwgan.solvers.memory import predicted_memory
 from convexwgan.solvers.run import Limits, run_form
-from convexwgan.spec.validation import positive
+from convexwgan.spec.validation import tolerance, weight_decay
 from convexwgan.spec.wgan import WGAN
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
@@ -30,6 +30,9 @@ from convexwgan.theory.forms import Normalize
 from convexwgan.theory.routes import Route, first_form, plan
 
 logger = logging.getLogger("convexwgan")
+
+_CACHED = ("data", "evidence", "_fingerprint")
+"""What a Problem computes from its data once."""
 
 
 class Problem:
@@ -69,7 +72,8 @@ class Problem:
                 "compose one, as Discriminator.quadratic(beta=2.0) + Generator.linear()",
             )
         _, generator = wgan.players
-        if normalize not in ("sum", "mean"):
+        given: Any = normalize
+        if not isinstance(given, str) or given not in ("sum", "mean"):
             raise InputError("normalize", normalize, 'be "sum" or "mean"', 'the paper sums; populations need "mean"')
         self.wgan, self.normalize = wgan, normalize
         self.columns = column_names(X)
@@ -113,6 +117,7 @@ class Problem:
             NotCoveredError: no theorem covers the pair; with the reason and the nearest pair that works.
         """
         route = self.route()
+        self._forget_changed_data()
         return explain_route(
             route,
             self.data if data else None,
@@ -169,6 +174,7 @@ class Problem:
         limits = Limits(solver, tol, max_iter, time_limit, verbose, options)
         limits.check(route.method)
         check_warm_start(warm_start, self)
+        self._forget_changed_data()
         candidate, times = self._candidate(route, limits)
         solution = judged(self, candidate, route.method, limits, times, callback)
         solution = better_of(solution, warm_start, self)
@@ -188,11 +194,13 @@ class Problem:
         ran = time.perf_counter()
         for step in reversed(route.steps):
             candidate = step.theorem.invert(step.form, candidate, self.data)
+        if candidate.weights is not None:
+            candidate = candidate.having(weights=self.data.in_users_units(candidate.weights))
         return candidate, {"run": ran - start, "invert": time.perf_counter() - ran}
 
     def _tolerance(self, tol: float | None) -> float:
         if tol is not None:
-            return positive("tol", tol, "it is the relative gap that CERTIFIED asks for")
+            return tolerance("tol", tol)
         return 1e-4 if "float32" in str(self.X.dtype) else 1e-6
 
     def _moved_to(self, device: Any) -> Problem:
@@ -203,7 +211,7 @@ class Problem:
 
         movable(self.X, device)
         twin = Problem.__new__(Problem)
-        twin.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("data", "evidence", "_routes")})
+        twin.__dict__.update({k: v for k, v in self.__dict__.items() if k not in (*_CACHED, "_routes", "_checksum")})
         twin.X = to_device(self.X, device)
         twin.Z = None if self.Z is None else to_device(self.Z, device)
         return twin
@@ -214,21 +222,25 @@ class Problem:
         """Solutions along β_d, lazily, sharing one factorisation.
 
         Raises:
-            InputError: the discriminator is under a norm bound, so there is no β_d to move along.
+            InputError: the discriminator is under a norm bound, so there is no β_d to move along; betas are not
+                numbers > 0.
         """
+        given: Any = betas
+        if not isinstance(given, Iterable) or isinstance(given, (str, bytes)):
+            raise InputError("betas of path", given, "be several numbers", "give a list, as path([3.0, 2.0, 1.0])")
         discriminator, _ = self.wgan.players
         if discriminator.norm_bound:
             raise InputError(
                 "path of a norm bound", discriminator, "be under weight decay", "use beta= in place of norm_bound=True"
             )
-        values = [positive("beta of path", beta, "it is the weight-decay strength β_d") for beta in betas]
+        values = [weight_decay("beta of path", beta) for beta in betas]
         return (self._at_beta(beta).solve() for beta in values)
 
     def _at_beta(self, beta: float) -> Problem:
         discriminator, generator = self.wgan.players
         wgan = WGAN(replace(discriminator, beta=beta, components=None), generator, self.wgan.chosen_regularizer)
         twin = Problem.__new__(Problem)
-        twin.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("data", "evidence", "_routes")})
+        twin.__dict__.update({k: v for k, v in self.__dict__.items() if k not in (*_CACHED, "_routes", "_checksum")})
         twin.wgan = wgan
         twin.data = self.data.at_beta(wgan)
         twin.evidence = self.evidence.with_beta(beta)
@@ -301,4 +313,17 @@ class Problem:
 
     def fingerprint(self) -> str:
         """SHA-256 of the data (X, noise, counts, convention), as hexadecimal text."""
+        self._forget_changed_data()
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         return data_fingerprint(self.X, self.Z, f"{self.n_fake}|{self.normalize}|{self.latent!r}")
+
+    def _forget_changed_data(self) -> None:
+        """Drop every factorisation if X or Z were changed in place since it was made."""
+        checksum = data_checksum(self.X, self.Z)
+        if self.__dict__.setdefault("_checksum", checksum) != checksum:
+            for name in _CACHED:
+                self.__dict__.pop(name, None)
+            self.__dict__["_checksum"] = checksum

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -50,6 +49,7 @@ class Solution:
         stats: times, versions, why it stopped.
         realization: the weights' own Solution where a ReLU generator's weights are a second problem, else None.
         tol: the tolerance that the status refers to.
+        fingerprint: SHA-256 of the data that the problem was solved on.
     """
 
     wgan: WGAN
@@ -64,7 +64,7 @@ class Solution:
     tol: float
     normalize: Literal["sum", "mean"] = "sum"
     realization: Solution | None = None
-    fingerprint_source: Callable[[], str] | None = field(default=None, repr=False)
+    fingerprint: str | None = field(default=None, repr=False)
 
     @property
     def gap(self) -> float:
@@ -92,11 +92,6 @@ class Solution:
                 "difference the values of two solves instead",
             )
         return -self.discriminator.total_weight
-
-    @property
-    def fingerprint(self) -> str | None:
-        """SHA-256 of the data that the problem was solved on."""
-        return None if self.fingerprint_source is None else self.fingerprint_source()
 
     @property
     def claim(self) -> PlainClaim:

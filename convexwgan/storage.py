@@ -14,6 +14,7 @@ import numpy as np
 
 from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.certificates.certificate import Certificate, Check, Status
+from convexwgan.certificates.verify import LOOSEST_TOLERANCE
 from convexwgan.errors import FileFormatError, InputError
 from convexwgan.fitted import FittedDiscriminator, FittedGenerator
 from convexwgan.solution import Solution, Stats
@@ -51,7 +52,8 @@ def save_solution(solution: Solution, path: str | Path) -> Path:
     }
     tensors: Tensors = {f"dual.{name}": np.ascontiguousarray(array) for name, array in solution.dual.items()}
     if solution.generator is not None:
-        header["generator"], tensors["weights"] = _generator_parts(solution.generator)
+        header["generator"], parts = _generator_parts(solution.generator)
+        tensors.update(parts)
     return _write(path, header, tensors)
 
 
@@ -66,14 +68,24 @@ def load_solution(path: str | Path) -> Solution:
         dual: dict[str, Float64] = {
             name: np.asarray(tensors[f"dual.{name}"], np.float64) for name in _DUAL if f"dual.{name}" in tensors
         }
-        generator = _generator(header["generator"], tensors["weights"]) if "generator" in header else None
+        generator = None
+        if "generator" in header:
+            generator = _generator(header["generator"], tensors, wgan.players[1])
         discriminator = None
         if header["has_discriminator"] and "u" in dual:
             discriminator = FittedDiscriminator(wgan.players[0], dual["u"], dual["v"], dual.get("skip"))
         fingerprint = header["fingerprint"]
-        stats = Stats(header["method"], extra={"claimed_status": claimed.name, "file": str(path)})
-        normalize: Literal["sum", "mean"] = "mean" if header["normalize"] == "mean" else "sum"
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if not isinstance(fingerprint, str | None):
+            raise TypeError("fingerprint")
+        if not 0.0 < tol <= LOOSEST_TOLERANCE:
+            raise FileFormatError(f"{path} claims tolerance {tol:g}, which must be in (0, {LOOSEST_TOLERANCE:g}].")
+        extra = {"claimed_status": claimed.name, "claimed_tol": tol, "file": str(path)}
+        stats = Stats(str(header["method"]), extra=extra)
+        tol = min(tol, _default_tolerance(generator))  # the tolerance of a file is a claim too: never looser unasked
+        normalize = _convention(header["normalize"])
+        if generator is not None and generator.normalize != normalize:
+            raise FileFormatError(f"{path} is damaged: its two conventions differ; save the solution again.")
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, FileFormatError):
             raise
         raise FileFormatError(
@@ -91,14 +103,14 @@ def load_solution(path: str | Path) -> Solution:
         stats=stats,
         tol=tol,
         normalize=normalize,
-        fingerprint_source=lambda: fingerprint,
+        fingerprint=fingerprint,
     )
 
 
 def save_generator(generator: FittedGenerator, path: str | Path) -> Path:
     """Write a generator alone; see ``FittedGenerator.save``."""
-    description, weights = _generator_parts(generator)
-    return _write(path, {"content": "generator", "generator": description}, {"weights": weights})
+    description, tensors = _generator_parts(generator)
+    return _write(path, {"content": "generator", "generator": description}, tensors)
 
 
 def load_generator(path: str | Path) -> FittedGenerator:
@@ -107,8 +119,8 @@ def load_generator(path: str | Path) -> FittedGenerator:
     if "generator" not in header or "weights" not in tensors:
         raise FileFormatError(f"{path} holds no generator: its problem was infeasible.")
     try:
-        return _generator(header["generator"], tensors["weights"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return _generator(header["generator"], tensors, None)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise FileFormatError(
             f"{path} is damaged: its header lacks or garbles {error}; save the generator again."
         ) from error
@@ -117,33 +129,85 @@ def load_generator(path: str | Path) -> FittedGenerator:
 # ---- parts -------------------------------------------------------------------------------------------------------
 
 
-def _generator_parts(generator: FittedGenerator) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
+def _generator_parts(generator: FittedGenerator) -> tuple[dict[str, Any], Tensors]:
     spec = generator.spec
     description = {
         "kind": spec.kind,
         "coefficients": None if spec.coefficients is None else list(spec.coefficients),
+        "bias": spec.bias,
         "latent": None if generator.latent is None else {"kind": generator.latent.kind, "dim": generator.latent.dim},
         "normalize": generator.normalize,
         "columns": None if generator.columns is None else list(generator.columns),
     }
-    narrow = "float32" in str(generator.weights.dtype)
-    return description, np.ascontiguousarray(to_numpy64(generator.weights).astype(np.float32 if narrow else np.float64))
+    tensors = {"weights": _host(generator.weights)}
+    if generator.first is not None:
+        tensors["first"] = _host(generator.first)
+    return description, tensors
 
 
-def _generator(description: Mapping[str, Any], weights: np.ndarray[Any, Any]) -> FittedGenerator:
-    if weights.ndim != 2 or weights.dtype not in (np.float32, np.float64) or not np.all(np.isfinite(weights)):
-        raise FileFormatError("the file's weights are not a finite float matrix; save the generator again.")
-    coefficients = description["coefficients"]
-    latent = description["latent"]
-    columns = description["columns"]
-    spec = Generator(description["kind"], coefficients=None if coefficients is None else tuple(coefficients))
-    return FittedGenerator(
+def _host(array: Any) -> np.ndarray[Any, Any]:
+    narrow = "float32" in str(array.dtype)
+    return np.ascontiguousarray(to_numpy64(array).astype(np.float32 if narrow else np.float64))
+
+
+def _generator(description: Mapping[str, Any], tensors: Tensors, expected: Generator | None) -> FittedGenerator:
+    """The generator that a file describes; ``expected`` is the architecture that the file's own spec asks for."""
+    coefficients, latent = description["coefficients"], description["latent"]
+    triple = None if coefficients is None else tuple(coefficients)
+    spec = Generator(description["kind"], coefficients=triple, bias=bool(description.get("bias", False)))
+    if expected is not None:
+        if (spec.kind, spec.coefficients, spec.bias) != (expected.kind, expected.coefficients, expected.bias):
+            raise FileFormatError(f"the file's generator {spec!r} is not that of its architecture, {expected!r}.")
+        spec = expected
+    generator = FittedGenerator(
         spec,
-        weights,
+        _matrix(tensors, "weights"),
         latent=None if latent is None else Latent(latent["kind"], latent["dim"]),
-        normalize=description["normalize"],
-        columns=None if columns is None else tuple(columns),
+        normalize=_convention(description["normalize"]),
+        columns=_columns(description["columns"]),
+        first=_matrix(tensors, "first") if spec.kind == "relu" else None,
     )
+    _check_consistent(generator)
+    return generator
+
+
+def _matrix(tensors: Tensors, name: str) -> np.ndarray[Any, Any]:
+    matrix = tensors[name]
+    if matrix.ndim != 2 or matrix.dtype not in (np.float32, np.float64) or not np.all(np.isfinite(matrix)):
+        raise FileFormatError(f"the file's {name} are not a finite float matrix; save the generator again.")
+    matrix = matrix.copy()
+    matrix.flags.writeable = False
+    return matrix
+
+
+def _convention(text: Any) -> Literal["sum", "mean"]:
+    if text not in ("sum", "mean"):
+        raise FileFormatError(f'the convention {text!r} in the file must be "sum" or "mean"; save the solution again.')
+    return "mean" if text == "mean" else "sum"
+
+
+def _columns(names: Any) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise FileFormatError("the file's column names are no list of texts; save the generator again.")
+    return tuple(names)
+
+
+def _check_consistent(generator: FittedGenerator) -> None:
+    """Shapes, noise dimension and column names must fit each other."""
+    weights, columns, latent = generator.weights, generator.columns, generator.latent
+    if columns is not None and len(columns) != weights.shape[1]:
+        raise FileFormatError(f"the file names {len(columns)} columns for {weights.shape[1]} features.")
+    if generator.first is not None and generator.first.shape[1] != weights.shape[0]:
+        raise FileFormatError("the file's two layers do not fit each other; save the generator again.")
+    if latent is not None and latent.dim != generator.latent_dim:
+        raise FileFormatError(f"the file's noise has dimension {latent.dim}, its weights {generator.latent_dim}.")
+
+
+def _default_tolerance(generator: FittedGenerator | None) -> float:
+    narrow = generator is not None and "float32" in str(generator.weights.dtype)
+    return 1e-4 if narrow else 1e-6
 
 
 def _spec_to_dict(wgan: WGAN) -> dict[str, Any]:
@@ -181,14 +245,17 @@ def _write(path: str | Path, header: dict[str, Any], tensors: Tensors) -> Path:
     """Serialise, write beside the target, then replace it in one step."""
     from safetensors.numpy import save
 
-    target = Path(path)
+    target = _path(path)
     if target.is_dir() or not target.parent.is_dir():
         raise InputError(
             "path", str(target), "be a file in an existing folder", "make the folder first, or add a file name"
         )
     text = json.dumps({"format": FORMAT, "version": VERSION, **header}, ensure_ascii=False)
     payload = save(tensors, metadata={FORMAT: text})
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise InputError("path", str(target), "be in a folder that can be written", str(error)) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(payload)
@@ -200,6 +267,12 @@ def _write(path: str | Path, header: dict[str, Any], tensors: Tensors) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return target
+
+
+def _path(path: Any) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError("path", path, "be a text or a pathlib.Path", "name the file")
+    return Path(path)
 
 
 def _umask() -> int:
@@ -217,7 +290,7 @@ def _read(path: str | Path, expected: str) -> tuple[dict[str, Any], Tensors]:
     """
     from safetensors import SafetensorError, safe_open
 
-    source = Path(path)
+    source = _path(path)
     if not source.is_file():
         raise InputError("path", str(source), "be an existing file", f"give the {expected} file that save() wrote")
     try:

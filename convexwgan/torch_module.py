@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def generator_module(generator: FittedGenerator) -> torch.nn.Module:
-    """``torch.nn.Sequential`` computing the generator's output, in the dtype of its weights."""
+    """``torch.nn.Sequential`` computing the generator's output, in the dtype of its weights whatever the noise's."""
     require("torch", "torch", "to_torch")
     if generator.spec.kind == "free":
         raise InputError(
@@ -48,7 +48,15 @@ def _relu_module(generator: FittedGenerator) -> torch.nn.Module:
 def _sequential(*layers: torch.nn.Module) -> torch.nn.Module:
     import torch
 
-    return torch.nn.Sequential(*layers)
+    module = torch.nn.Sequential(*layers)
+    module.register_forward_pre_hook(_in_own_dtype)
+    return module
+
+
+def _in_own_dtype(module: torch.nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The noise in the dtype of the weights, as the generator takes it."""
+    dtype = next(module.parameters()).dtype
+    return tuple(argument.to(dtype) for argument in arguments)
 
 
 def _linear(matrix: Float64, generator: FittedGenerator, bias: Float64 | None = None) -> Any:

@@ -555,7 +555,7 @@ def test_an_honest_infeasibility_survives_its_file(name: str, tmp_path: Path) ->
 def test_infeasibility_claimed_on_feasible_data_is_caught(name: str) -> None:
     claimed, feasible = INFEASIBLE[name]().solve(), FEASIBLE[name]()
     assert feasible.solve().status is Status.CERTIFIED, str(feasible.solve().certificate)
-    for forged in (claimed, replace(claimed, wgan=feasible.wgan, fingerprint_source=feasible.fingerprint)):
+    for forged in (claimed, replace(claimed, wgan=feasible.wgan, fingerprint=feasible.fingerprint())):
         certificate = verify(feasible, forged)
         assert certificate.status not in (Status.INFEASIBLE, Status.CERTIFIED)
         assert certificate.infeasibility is None
@@ -565,7 +565,7 @@ def test_infeasibility_claimed_on_feasible_data_is_caught(name: str) -> None:
 def test_a_generator_claimed_on_infeasible_data_is_caught(name: str) -> None:
     infeasible, honest = INFEASIBLE[name](), FEASIBLE[name]().solve()
     assert judged(infeasible, honest) is not Status.CERTIFIED
-    forged = replace(honest, wgan=infeasible.wgan, fingerprint_source=infeasible.fingerprint)
+    forged = replace(honest, wgan=infeasible.wgan, fingerprint=infeasible.fingerprint())
     assert judged(infeasible, forged) is not Status.CERTIFIED
 
 

@@ -31,7 +31,7 @@ class Exit(IntEnum):
     USAGE = 2
     """The command line itself is wrong (typer's own code)."""
     UNPROVEN = 3
-    """BRACKETED or UNVERIFIED; verify: something claimed was not found; demo: something was not as expected."""
+    """BRACKETED or UNVERIFIED; verify: something claimed was not found; solve, demo: something was not as expected."""
     INFEASIBLE = 4
     """Proven: no generator is feasible."""
     REFUSED = 5

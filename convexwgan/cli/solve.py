@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ from convexwgan.certificates.certificate import Certificate, Status
 from convexwgan.cli.exits import EXIT_OF_STATUS, Exit
 from convexwgan.cli.output import Output
 from convexwgan.errors import InputError
-from convexwgan.report.results import pair_text, problem_of, route_text
+from convexwgan.problem import Problem
+from convexwgan.report.results import Result, pair_text, problem_of, result_of, route_text
 from convexwgan.report.tables import gap_text, number_text, plain_table, status_markup
 from convexwgan.solution import Solution
-from convexwgan.spec.instance import load_instance
+from convexwgan.spec.instance import Instance, load_instance
 
 SOLUTION_FILE = "solution.safetensors"
 
@@ -26,7 +28,7 @@ def run_solve(
     time_limit: float | None,
     out: Path | None,
 ) -> Exit:
-    """Solve, show, and write to ``out``/solution.safetensors unless there is nothing to write."""
+    """Solve, show beside what the file expects, and write to ``out``/solution.safetensors unless there is nothing."""
     instance = load_instance(file)
     if out is not None and out.exists() and not out.is_dir():
         raise InputError("--out", str(out), "be a folder", f"the file goes to DIR/{SOLUTION_FILE}")
@@ -34,11 +36,36 @@ def run_solve(
     solution = problem.solve(method=method, solver=solver, tol=tol, time_limit=time_limit)
     path = None if out is None or solution.status is Status.FAILED else _write(solution, out)
     route = route_text(problem.route(method))
-    output.document(
-        {"problem": instance.name, "pair": pair_text(instance.wgan), "route": route, **_plain(solution, path)}
-    )
-    _show(output, instance.title, route, solution, path)
-    return EXIT_OF_STATUS[solution.status]
+    row = _against_expected(instance, problem, solution)
+    code = EXIT_OF_STATUS[solution.status] if _agrees(row) else Exit.UNPROVEN
+    document = {"problem": instance.name, "pair": pair_text(instance.wgan), "route": route}
+    output.document({**document, **_plain(solution, path), "expected": _expected(row), "exit_code": int(code)})
+    _show(output, instance.title, route, solution, path, row)
+    return code
+
+
+def _against_expected(instance: Instance, problem: Problem, solution: Solution) -> Result:
+    """The answer beside [expected] of the file: values may differ by what the solve was asked to prove."""
+    expected = instance.expected
+    if expected is not None:
+        expected = replace(expected, tolerance=max(expected.tolerance, solution.tol))
+    return result_of(replace(instance, expected=expected), problem, solution, solution.stats.seconds)
+
+
+def _agrees(row: Result) -> bool:
+    return row.matches_status is not False and row.matches_value is not False
+
+
+def _expected(row: Result) -> dict[str, Any] | None:
+    if row.expected_status is None and row.expected_value is None:
+        return None
+    return {"status": row.expected_status, "value": row.expected_value, "agrees": _agrees(row)}
+
+
+def _expected_text(row: Result) -> str:
+    parts = [] if row.expected_status is None else [row.expected_status.upper()]
+    parts += [] if row.expected_value is None else [f"value {number_text(row.expected_value, 12)}"]
+    return ", ".join(parts) + (" [green]✓[/]" if _agrees(row) else " [red]✗ not what was found[/]")
 
 
 def _write(solution: Solution, folder: Path) -> Path:
@@ -60,11 +87,10 @@ def _plain(solution: Solution, path: Path | None) -> dict[str, Any]:
         "stages": solution.stats.times,
         "certificate": certificate_dict(solution.certificate),
         "file": None if path is None else str(path),
-        "exit_code": int(EXIT_OF_STATUS[solution.status]),
     }
 
 
-def _show(output: Output, title: str, route: str, solution: Solution, path: Path | None) -> None:
+def _show(output: Output, title: str, route: str, solution: Solution, path: Path | None, row: Result) -> None:
     rows = [
         ("status", status_markup(solution.status.value)),
         ("value", number_text(solution.value, 12)),
@@ -73,12 +99,13 @@ def _show(output: Output, title: str, route: str, solution: Solution, path: Path
         ("route", route),
         ("seconds", f"{solution.stats.seconds:.3f}"),
     ]
+    rows += [("expected", _expected_text(row))] if _expected(row) is not None else []
     rows += [("stopped", solution.stats.stopped)] if solution.stats.stopped else []
     rows += [("file", str(path))] if path is not None else []
     table = plain_table(title, ("", ""))
     table.show_header = False
-    for row in rows:
-        table.add_row(*row)
+    for entry in rows:
+        table.add_row(*entry)
     output.show(table)
     output.text(str(solution.certificate))
 

@@ -17,7 +17,7 @@ from convexwgan.report.results import problem_of
 from convexwgan.report.tables import number_text, plain_table
 from convexwgan.solution import Solution
 from convexwgan.spec.instance import load_instance
-from convexwgan.spec.validation import positive
+from convexwgan.spec.validation import tolerance
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def run_verify(output: Output, file: Path, problem_file: str, tol: float | None)
     solution = Solution.load(file)
     _refuse_other_data(file, problem_file, problem, solution)
     # The tolerance of the file is a claim as well: it may be tighter than ours, never looser unasked.
-    ours = default_tolerance(solution) if tol is None else positive("--tol", tol, "it is the relative gap to judge at")
+    ours = default_tolerance(solution) if tol is None else tolerance("--tol", tol)
     certificate = verify(problem, replace(solution, tol=min(ours, solution.tol) if tol is None else ours))
     claims = compare(solution, certificate)
     code = _exit(certificate, claims)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self
@@ -188,8 +187,7 @@ class ConvexWGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
             raise self._no_generator(solution, problem)
         if solution.status is not Status.CERTIFIED:
             warnings.warn(_shortfall(solution), ConvergenceWarning, stacklevel=3)
-        # The digest in place of the problem: a pickled model carries no training data.
-        return replace(solution, fingerprint_source=partial(str, solution.fingerprint))
+        return solution
 
     def _no_generator(self, solution: Solution, problem: Problem) -> ConvexWGANError:
         """Why there is no generator, and the parameter to change."""

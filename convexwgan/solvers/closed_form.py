@@ -62,7 +62,7 @@ def _unmovable_mean(form: Form, data: GameData) -> Candidate:
         return Candidate(weights=mean_weights(0.0 * m, data), multipliers={"y": y})
     if size > data.beta:
         reason = f"z̄ = 0, so the mean of the output is 0 for every W, and ‖m‖ = {size:.6g} > β_d = {data.beta:.6g}"
-        return Candidate(infeasible=reason, multipliers={"y": m / size})
+        return Candidate(weights=mean_weights(0.0 * m, data), infeasible=reason, multipliers={"y": m / size})
     return Candidate(weights=mean_weights(0.0 * m, data), multipliers={"y": 0.0 * m})
 
 
@@ -75,17 +75,17 @@ def eigenvalue_threshold(form: Form, data: GameData) -> Candidate:
         t = max(_entry(values, kept), 0.0)
         multipliers = _norm_bound_multipliers(form, data, t, None) if kept == wanted or t == 0 else {}
         return _thresholded(values, vectors, t, data.rank, None, multipliers)
-    reason = _rank_shortage(values, data.rank, data)
-    if reason:
-        return Candidate(infeasible=reason)
-    return _thresholded(values, vectors, data.beta, data.rank, None, _decay_multipliers(form, values, vectors, data))
+    multipliers = _decay_multipliers(form, values, vectors, data)
+    candidate = _thresholded(values, vectors, data.beta, data.rank, None, multipliers)
+    return candidate.having(infeasible=_rank_shortage(values, data.rank, data))
 
 
 def shifted_threshold(form: Form, data: GameData) -> Candidate:
     """MATH 3.5: s = m, S = mmᵀ/ρ + (C − t)₊ with t = β_d, or t = max(γ_{j+1}, −γ_min, 0) under a norm bound."""
     m = data.moments.first
     if data.mean_is_zero and data.mean_norm > mean_tolerance(data):
-        return Candidate(infeasible=f"z̄ = 0, so s = m is impossible with ‖m‖ = {data.mean_norm:.6g} > 0")
+        reason = f"z̄ = 0, so s = m is impossible with ‖m‖ = {data.mean_norm:.6g} > 0"
+        return Candidate(weights=mean_weights(0.0 * m, data), infeasible=reason)
     values, vectors = data.centred_spectrum
     mean = None if data.mean_is_zero else m
     rank = data.rank if data.mean_is_zero else data.rank - 1
@@ -100,23 +100,18 @@ def shifted_threshold(form: Form, data: GameData) -> Candidate:
     if lowest < -data.beta - data.spectral_tolerance:
         worst = vectors[:, -1:]
         text = f"the smallest eigenvalue of M − mmᵀ/ρ is {lowest:.6g} < −β_d = {-data.beta:.6g}, and S ⪰ mmᵀ/ρ"
-        return Candidate(infeasible=text, multipliers=_factored(worst, -namespace(values).ones_like(values[:1])))
-    reason = _rank_shortage(values, rank, data)
-    if reason:
-        return Candidate(infeasible=reason)
-    return _thresholded(values, vectors, data.beta, rank, mean, _decay_multipliers(form, values, vectors, data))
+        ray = _factored(worst, -namespace(values).ones_like(values[:1]))
+        return _thresholded(values, vectors, data.beta, rank, mean, ray).having(infeasible=text)
+    candidate = _thresholded(values, vectors, data.beta, rank, mean, _decay_multipliers(form, values, vectors, data))
+    return candidate.having(infeasible=_rank_shortage(values, rank, data))
 
 
 def matched_spectra(form: Form, data: GameData) -> Candidate:
     """MATH 3.3, 3.6, ``weights``: the same S; norm bound: t = σ²_{j+1}, j = max{j ≤ r : Σ_{i≤j} 1/λ_i ≤ 2/β_g}."""
     values, vectors = data.spectrum
     if not form.discriminator.norm_bound:
-        shortage = _rank_shortage(values, data.rank, data)
-        return (
-            Candidate(infeasible=shortage)
-            if shortage
-            else _thresholded(values, vectors, data.beta, data.rank, None, {})
-        )
+        candidate = _thresholded(values, vectors, data.beta, data.rank, None, {})
+        return candidate.having(infeasible=_rank_shortage(values, data.rank, data))
     lam = data.latent_spectrum.values
     xp = namespace(lam)
     price = xp.cumulative_sum(1.0 / lam)

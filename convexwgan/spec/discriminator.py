@@ -64,7 +64,7 @@ class Discriminator:
             what = "none" if not any(given) else "more than one"
             raise InputError(f"regularisation of {name}", what, "be exactly one", f"give {choices}")
         if self.beta is not None:
-            beta = validation.positive(f"beta of {name}", self.beta, "it is the weight-decay strength β_d")
+            beta = validation.weight_decay(f"beta of {name}", self.beta)
             object.__setattr__(self, "beta", beta)
         if self.components is not None:
             k = validation.count(f"components of {name}", self.components, "it is the number of components kept")
@@ -131,6 +131,11 @@ class Discriminator:
         from convexwgan.spec.wgan import compose
 
         return compose(self, other)
+
+    def __radd__(self, other: Any) -> WGAN:
+        from convexwgan.spec.wgan import compose_right
+
+        return compose_right(other, self)
 
     def __repr__(self) -> str:
         parts = [repr(value) for value in self.coefficients or ()]

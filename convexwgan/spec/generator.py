@@ -112,6 +112,11 @@ class Generator:
 
         return compose(self, other)
 
+    def __radd__(self, other: Any) -> WGAN:
+        from convexwgan.spec.wgan import compose_right
+
+        return compose_right(other, self)
+
     def __repr__(self) -> str:
         parts = [repr(value) for value in self.coefficients or ()]
         if self.width is not None:

@@ -15,6 +15,7 @@ from convexwgan.spec.fields import Fields, located, suggestion
 from convexwgan.spec.latent import DrawnNoise, Latent
 from convexwgan.spec.recipes import RECIPES, DataFile, DataSource, Recipe, Samples, recipe_parameters
 from convexwgan.spec.serialize import dump, wgan_from_dict, wgan_to_dict
+from convexwgan.spec.validation import within_memory
 from convexwgan.spec.wgan import WGAN
 
 __all__ = [
@@ -168,7 +169,7 @@ def _locate(path_or_name: object) -> Path:
     if is_name and path_or_name in names:
         return _shipped_folder() / f"{path_or_name}.toml"
     if is_name and not path.exists():
-        remedy = f"instance_names() lists them{suggestion(str(path_or_name), names)}"
+        remedy = f"convexwgan problems (instance_names()) lists them{suggestion(str(path_or_name), names)}"
         raise InputError("instance", path_or_name, f"be a path or the name of one of {len(names)} shipped", remedy)
     return path
 
@@ -201,12 +202,19 @@ def _instance(table: Mapping[str, Any], path: Path) -> Instance:
         wgan=wgan_from_dict(table["architecture"]),
         data=_data(top, path.parent),
         noise=_noise(top, path.parent),
-        n_fake=top.whole_or_none("n_fake", 1),
+        n_fake=_fake_count(top),
         normalize=_normalize(top),
         expected=_expected(top),
     )
     _check_noise(instance)
     return instance
+
+
+def _fake_count(top: Fields) -> int | None:
+    n_fake = top.whole_or_none("n_fake", 1)
+    if n_fake is not None:
+        within_memory("n_fake", n_fake)
+    return n_fake
 
 
 def _normalize(top: Fields) -> str:

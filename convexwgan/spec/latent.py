@@ -38,8 +38,13 @@ class Latent:
         return cls("normal", dim)
 
     def sample(self, n: int, rng: Rng) -> Float64:
-        """``n`` fresh draws, shape (n, dim), by NumPy, so that every device gets the same noise."""
+        """``n`` fresh draws, shape (n, dim), by NumPy, so that every device gets the same noise.
+
+        Raises:
+            MemoryLimitError: more of them than the machine can hold.
+        """
         n = validation.count("n of Latent.sample", n, "it is the number of samples")
+        validation.within_memory("n × dim of Latent.sample", n, self.dim)
         return as_rng(rng).standard_normal((n, self.dim))
 
     def draw(self, n: int, rng: Rng) -> DrawnNoise:

@@ -70,6 +70,7 @@ def gaussian(n: int, dim: int, seed: int = 0, mean: Any = 0.0, scale: Any = 1.0)
     """x ~ N(mean, diag(scale²)), shape (n, dim); mean and scale are a number or one number a column."""
     n = validation.count("n of gaussian", n, "it is the number of samples")
     dim = validation.count("dim of gaussian", dim, "it is the number of columns")
+    validation.within_memory("n × dim of gaussian", n, dim)
     noise = as_rng(seed).standard_normal((n, dim))
     return Samples(_row("mean of gaussian", mean, dim) + noise * _row("scale of gaussian", scale, dim))
 
@@ -95,6 +96,7 @@ def gaussian_spectrum(n: int, spectrum: Sequence[float], seed: int = 0, mean: An
     positive = eigenvalues > 0
     rank, d = int(positive.sum()), len(eigenvalues)
     n = validation.count("n of gaussian_spectrum", n, "it is the number of samples")
+    validation.within_memory("n × dim of gaussian_spectrum", n, d)
     least = rank + (mean is not None)
     if n < least:
         raise InputError("n of gaussian_spectrum", n, f"be >= {least}", "fewer samples cannot have this rank")
@@ -112,6 +114,7 @@ def ring(n: int, modes: int = 8, radius: float = 1.0, spread: float = 0.05, seed
     Samples go to the modes in turn, so that each has its fair share: mode collapse is then seen by counting.
     """
     n = validation.count("n of ring", n, "it is the number of samples")
+    validation.within_memory("n × dim of ring", n, 2)
     modes = validation.count("modes of ring", modes, "it is the number of clusters")
     radius = validation.positive("radius of ring", radius, "it is the radius of the circle")
     spread = validation.positive("spread of ring", spread, "it is the standard deviation of a cluster")
@@ -261,7 +264,8 @@ def _read_csv(file: DataFile) -> Samples:
         bad = next((cell for cell in row if not _is_number(cell)), None)
         if bad is not None or len(row) != width:
             wrong = f"{bad!r} is no number" if bad is not None else f"{len(row)} cells instead of {width}"
-            raise FileFormatError(f"data file {file.path}, row {line}: {wrong}")
+            comma = "; cells are separated by commas, not by semicolons" if bad is not None and ";" in bad else ""
+            raise FileFormatError(f"data file {file.path}, row {line}: {wrong}{comma}")
     return Samples(np.array(body, dtype=np.float64).reshape(len(body), width), columns=names)
 
 

@@ -46,7 +46,7 @@ class Regularizer:
                 "be output, weights, norm or custom",
                 "use a constructor, as Regularizer.output(1.0)",
             )
-        strength = validation.positive(f"strength of {name}", self.strength, "it is the regularisation strength β_g")
+        strength = validation.strength(f"strength of {name}", self.strength, "it is the regularisation strength β_g")
         object.__setattr__(self, "strength", strength)
         if self.of not in ("output", "weights"):
             raise InputError(
@@ -118,7 +118,8 @@ class Regularizer:
             f: CVXPY expression -> scalar convex CVXPY expression.
             of: "output" (G, shape (n_f, d_r)) or "weights" (W).
             value: the same function on NumPy arrays; with ``conjugate`` it makes the result certifiable
-                (the pair is taken on trust and recorded as assumed).
+                (the pair is taken on trust and recorded as assumed). Without ``value`` nobody can say what the
+                generator pays: ``Solution.value`` is inf and the status UNVERIFIED, though there is a generator.
             conjugate: NumPy R_g*(Y) = max_G ⟨Y, G⟩ − R_g(G), ``math.inf`` outside its domain.
         """
         return cls("custom", of=of, function=f, value=value, conjugate=conjugate)
@@ -146,6 +147,11 @@ class Regularizer:
         from convexwgan.spec.wgan import compose
 
         return compose(self, other)
+
+    def __radd__(self, other: Any) -> WGAN:
+        from convexwgan.spec.wgan import compose_right
+
+        return compose_right(other, self)
 
     def __repr__(self) -> str:
         if self.is_quadratic:

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 from typing import Any
 
-from convexwgan.errors import InputError
+from convexwgan.errors import InputError, MemoryLimitError
+
+LARGEST = 1e100
+"""Strengths and coefficients beyond this, or below its inverse, would leave float64 where they meet the data."""
+
+LARGEST_BETA = 1e145
+"""β_d goes with the square of the data, whose entries may be 1e70."""
+
+LOOSEST = 1e-2
+"""A relative gap beyond this is no certificate of anything."""
 
 
 def positive(subject: str, value: Any, remedy: str) -> float:
@@ -15,6 +25,49 @@ def positive(subject: str, value: Any, remedy: str) -> float:
     if number <= 0:
         raise InputError(subject, value, "be > 0", remedy)
     return number
+
+
+def strength(subject: str, value: Any, remedy: str, largest: float = LARGEST) -> float:
+    """``value`` as a float > 0 of a size that float64 can compute with: 1/largest to largest."""
+    number = positive(subject, value, remedy)
+    if not 1 / largest <= number <= largest:
+        raise InputError(subject, value, f"be {1 / largest:g} to {largest:g}", f"{remedy}; rescale the data instead")
+    return number
+
+
+def weight_decay(subject: str, value: Any) -> float:
+    """``value`` as β_d."""
+    return strength(subject, value, "it is the weight-decay strength β_d", LARGEST_BETA)
+
+
+def tolerance(subject: str, value: Any) -> float:
+    """``value`` as a relative gap in (0, 1e-2]."""
+    number = positive(subject, value, "it is the relative gap that CERTIFIED asks for")
+    if number > LOOSEST:
+        remedy = "a wider gap certifies nothing; BRACKETED still reports both bounds"
+        raise InputError(subject, value, f"be at most {LOOSEST:g}", remedy)
+    return number
+
+
+def within_memory(subject: str, *shape: int) -> None:
+    """Refuse an array of float64 that is larger than the machine.
+
+    Raises:
+        MemoryLimitError: with the number of bytes.
+    """
+    needed, machine = 8 * math.prod(shape), _machine_bytes()
+    if needed > machine:
+        raise MemoryLimitError(
+            f"{subject} = {' × '.join(map(str, shape))} numbers must fit in memory: they take {needed:,} bytes and "
+            f"this machine has {machine:,}; ask for fewer."
+        )
+
+
+def _machine_bytes() -> int:
+    """All physical memory; where the system does not tell, what its addresses reach."""
+    if not hasattr(os, "sysconf"):
+        return 2**47
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def real(subject: str, value: Any, must: str, remedy: str) -> float:
@@ -62,6 +115,9 @@ def coefficients(subject: str, given: Any) -> tuple[float, float, float]:
             "not both be 0",
             "a constant activation cannot see its input",
         )
+    if any(entry and not 1 / LARGEST <= abs(entry) <= LARGEST for entry in triple):
+        must = f"be 0 or of size {1 / LARGEST:g} to {LARGEST:g}"
+        raise InputError(f"coefficients of {subject}", triple, must, f"{remedy}; rescale the data instead")
     return triple
 
 

@@ -63,6 +63,9 @@ class WGAN:
     def __add__(self, other: Any) -> WGAN:
         return compose(self, other)
 
+    def __radd__(self, other: Any) -> WGAN:
+        return compose_right(other, self)
+
     def __repr__(self) -> str:
         parts = [part for part in (self.discriminator, self.generator, self.chosen_regularizer) if part is not None]
         return " + ".join(map(repr, parts)) or "WGAN()"
@@ -118,6 +121,17 @@ def compose(left: Part | WGAN, right: Any) -> WGAN:
             whole = whole if part is None else _add_part(whole, part)
         return whole
     return _add_part(whole, right)
+
+
+def compose_right(left: Any, right: Part | WGAN) -> WGAN:
+    """``left + right`` where ``left`` knows nothing of WGANs: only the 0 that ``sum`` starts from will do.
+
+    >>> sum([Discriminator.linear(beta=1.0), Generator.free()])
+    Discriminator.linear(beta=1.0) + Generator.free()
+    """
+    if isinstance(left, int) and not isinstance(left, bool) and left == 0:
+        return compose(WGAN(), right)
+    return compose(_add_part(WGAN(), left), right)
 
 
 def _add_part(whole: WGAN, part: Any) -> WGAN:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
-from convexwgan.arrays import Array, eps_of, like, namespace, to_numpy64
+import numpy as np
+
+from convexwgan.arrays import Array, Float64, eps_of, like, namespace, to_numpy64
 from convexwgan.geometry.moments import Moments, moments_of
 from convexwgan.geometry.polynomials import lift, lifted_normal_moments
 from convexwgan.geometry.reachability import reachable_basis
@@ -147,13 +149,43 @@ class GameData:
     def features(self) -> Array | None:
         """What the weights act on, (n_f, p): Z, lifted for a polynomial generator, a basis of F for a ReLU one.
 
-        None for free outputs and for population noise.
+        Its columns are divided by ``column_scale``. None for free outputs and for population noise.
         """
-        generator = self.wgan.players[1]
-        if generator.kind == "relu":
+        if self.wgan.players[1].kind == "relu":
             return self.reachable_basis
-        coefficients = generator.coefficients
+        if self._raw_features is None or self.column_scale is None:
+            return self._raw_features
+        return self._raw_features / like(self._raw_features, self.column_scale)[None, :]
+
+    @cached_property
+    def _raw_features(self) -> Array | None:
+        coefficients = self.wgan.players[1].coefficients
         return self.Z if self.Z is None or coefficients is None else lift(self.Z, coefficients)
+
+    @cached_property
+    def column_scale(self) -> Float64 | None:
+        """Powers of two near the norms of the features' columns, (p,), where the cost does not see the weights.
+
+        The game is then invariant under Z ↦ ZD⁻¹, W ↦ DW, and a column of small numbers is not taken for a zero
+        one. None where the weights are paid for, and for population noise.
+        """
+        if self._raw_features is None or self.wgan.regularizer.of == "weights":
+            return None
+        xp = namespace(self._raw_features)
+        norms = to_numpy64(xp.linalg.vector_norm(xp.astype(self._raw_features, xp.float64), axis=0))
+        return np.exp2(np.round(np.log2(np.where(norms > 0.0, norms, 1.0))))
+
+    def in_scaled_units(self, weights: Array) -> Array:
+        """W' = DW: the user's weights as weights on the scaled features."""
+        if self.column_scale is None or self.wgan.players[1].kind == "relu":
+            return weights
+        return weights * like(weights, self.column_scale)[:, None]
+
+    def in_users_units(self, weights: Array) -> Array:
+        """W = D⁻¹W': weights on the scaled features as weights on the user's own."""
+        if self.column_scale is None or self.wgan.players[1].kind == "relu":
+            return weights
+        return weights / like(weights, self.column_scale)[:, None]
 
     @cached_property
     def latent_spectrum(self) -> LatentSpectrum:

@@ -78,7 +78,7 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
     _ordered(solution.bound, solution.value, slack, "bound ≤ value")
     if solution.generator is None or data.wgan.regularizer.kind == "custom":
         return
-    W, rng = to_numpy64(solution.generator.weights), np.random.default_rng(0)
+    W, rng = data.in_scaled_units(to_numpy64(solution.generator.weights)), np.random.default_rng(0)
     rivals = [_random_neurons(data, weight, rng) for weight in (0.0, *rng.uniform(0.0, 1.0, RIVALS))]
     for rival in rivals + _best_responses(data, W):
         _ordered(_payoff(data, W, rival), solution.value, slack, "L(D, G*) ≤ value for every D")

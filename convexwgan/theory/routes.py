@@ -81,22 +81,16 @@ def plan(root: Form, method: str = "auto", theorems: Sequence[Reduction] = THEOR
         NotCoveredError: no theorem covers the pair; with the reason and the nearest pair that works.
         InputError: the pair is covered, but not by ``method``.
     """
-    given: Any = method
-    if not isinstance(given, str) or given not in METHODS:
-        raise InputError("method", method, f"be one of {', '.join(METHODS)}", 'leave it at "auto" for the cheapest')
     graph = reduction_graph(root, theorems)
     ends = [form for form in graph if form.method is not None]
     if not ends:
         raise NotCoveredError(_refusal(root, graph, theorems))
-    chosen = [form for form in ends if method in ("auto", form.method)]
+    given: Any = method
+    chosen = [form for form in ends if isinstance(given, str) and given in ("auto", form.method)]
     if not chosen:
         offered = ", ".join(sorted({str(form.method) for form in ends}))
-        raise InputError(
-            "method",
-            method,
-            f"be one of: auto, {offered}",
-            f"{root.wgan!r} is solved that way; {_why_not(method, root)}",
-        )
+        remedy = f"{root.wgan!r} is solved that way; {_why_not(given, root)}"
+        raise InputError("method", method, f"be one of auto, {offered}", remedy)
     return _cheapest(graph, root, chosen)
 
 
@@ -109,7 +103,9 @@ def _cheapest(graph: nx.DiGraph[Form], root: Form, ends: Iterable[Form]) -> Rout
     return Route(steps, path[-1])
 
 
-def _why_not(method: str, root: Form) -> str:
+def _why_not(method: Any, root: Form) -> str:
+    if not isinstance(method, str) or method not in METHODS:
+        return 'leave it at "auto" for the cheapest'
     if method == "conic" and root.regularizer.kind == "weights":
         return "with weights there is a duality gap, so no conic program is exact (MATH 3.3)"
     return "the other methods belong to other pairs"

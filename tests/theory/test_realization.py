@@ -50,6 +50,11 @@ def assert_has_moments(G: np.ndarray, weight: float, target: MomentPoint, rho: f
         np.testing.assert_allclose(weight * G.sum(axis=0), s, atol=1e-11 * float(np.linalg.norm(s)))
 
 
+def output(data: GameData, W: Any) -> Any:
+    """G = FW, F the features that the weights act on (Z, lifted or with its columns scaled)."""
+    return to_numpy64(data.features) @ to_numpy64(W)
+
+
 def rho_of(F: np.ndarray, weight: float) -> float:
     """ρ = ‖P_F 1‖² in the convention's units."""
     ones = np.ones(len(F))
@@ -135,7 +140,7 @@ def test_sampled_noise_is_turned_into_the_moments_that_were_asked_for(
     assert type(W) is type(data.X)
     features = Z if generator.coefficients is None else lift(Z, generator.coefficients)
     weight = 1.0 if normalize == "sum" else 1.0 / n_fake
-    assert_has_moments(features @ to_numpy64(W), weight, target, rho_of(features, weight))
+    assert_has_moments(output(data, W), weight, target, rho_of(features, weight))
 
 
 def test_rank_deficient_noise_is_used_up_to_its_rank(array_library: ModuleType, rng: np.random.Generator) -> None:
@@ -144,7 +149,7 @@ def test_rank_deficient_noise_is_used_up_to_its_rank(array_library: ModuleType, 
     data = GameData(pair(Generator.linear()), X, array_library.asarray(Z), None, 20, "sum")
     for k, with_mean in ((3, False), (2, True)):
         target = point(k, rng, array_library, with_mean)
-        assert_has_moments(Z @ to_numpy64(realize(target, data)), 1.0, target, rho_of(Z, 1.0))
+        assert_has_moments(output(data, realize(target, data)), 1.0, target, rho_of(Z, 1.0))
 
 
 def test_noise_with_a_constant_column_has_rho_equal_to_the_number_of_samples(rng: np.random.Generator) -> None:
@@ -152,7 +157,7 @@ def test_noise_with_a_constant_column_has_rho_equal_to_the_number_of_samples(rng
     data = GameData(pair(Generator.linear()), rng.standard_normal((9, DIM)), Z, None, 15, "sum")
     assert data.rho == pytest.approx(15, rel=1e-12)
     target = point(3, rng, np, with_mean=True)
-    assert_has_moments(Z @ realize(target, data), 1.0, target, 15.0)
+    assert_has_moments(output(data, realize(target, data)), 1.0, target, 15.0)
 
 
 def test_centred_noise_leaves_the_mean_at_zero(array_library: ModuleType, rng: np.random.Generator) -> None:
@@ -162,7 +167,7 @@ def test_centred_noise_leaves_the_mean_at_zero(array_library: ModuleType, rng: n
     data = GameData(pair(Generator.linear()), X, array_library.asarray(Z), None, 20, "sum")
     assert data.mean_is_zero
     target = point(4, rng, array_library, with_mean=False)
-    assert_has_moments(Z @ to_numpy64(realize(target, data)), 1.0, target, 1.0)
+    assert_has_moments(output(data, realize(target, data)), 1.0, target, 1.0)
     assert not np.any(to_numpy64(mean_weights(array_library.asarray(np.ones(DIM)), data)))
 
 
@@ -195,14 +200,15 @@ def test_mean_weights_move_the_mean_at_the_least_output_norm(normalize: Normaliz
     data = GameData(pair(Generator.linear()), rng.standard_normal((9, DIM)), Z, None, 20, normalize)
     weight = 1.0 if normalize == "sum" else 1.0 / 20
     W = mean_weights(s, data)
-    np.testing.assert_allclose(weight * (Z @ W).sum(axis=0), s, atol=1e-12)
-    cost = weight * np.sum((Z @ W) ** 2)
+    F = to_numpy64(data.features)
+    np.testing.assert_allclose(weight * (F @ W).sum(axis=0), s, atol=1e-12)
+    cost = weight * np.sum((F @ W) ** 2)
     assert cost == pytest.approx(s @ s / rho_of(Z, weight), rel=1e-12)
-    z_bar = weight * Z.sum(axis=0)
-    for _ in range(20):  # any other W of the same mean: Z(W + N) with z̄ᵀN = 0
+    z_bar = weight * F.sum(axis=0)
+    for _ in range(20):  # any other W of the same mean: F(W + N) with z̄ᵀN = 0
         N = rng.standard_normal((4, DIM))
         N -= np.outer(z_bar, z_bar @ N) / (z_bar @ z_bar)
-        assert weight * np.sum((Z @ (W + 0.1 * N)) ** 2) >= cost
+        assert weight * np.sum((F @ (W + 0.1 * N)) ** 2) >= cost
 
 
 def test_no_components_at_all_is_the_zero_generator(array_library: ModuleType, rng: np.random.Generator) -> None:

@@ -45,10 +45,13 @@ def export(problem: Any, path: str | os.PathLike[str]) -> Path:
     [[t, xᵀ], [x, tI]] ⪰ 0. Written beside the target first, then moved: never half a file.
 
     Raises:
-        InputError: another suffix, a missing folder, or cones that the format lacks.
+        InputError: no path, another suffix, a folder missing or not writable, or cones that the format lacks.
 
     Reference: CBF version 3 (cblib.zib.de/format.pdf); SDPA sparse format (SDPLIB).
     """
+    given: Any = path
+    if not isinstance(given, (str, os.PathLike)):
+        raise InputError("path of export", given, "be a path", "as 'problem.cbf'")
     path = Path(path)
     suffix = next((ending for ending in _SUFFIXES if path.name.lower().endswith(ending)), None)
     if suffix is None:
@@ -58,7 +61,11 @@ def export(problem: Any, path: str | os.PathLike[str]) -> Path:
     if not path.parent.is_dir():
         raise InputError("path of export", str(path), "lie in an existing folder", f"make {path.parent} first")
     form = _standard_form(problem)
-    _write_atomically(path, _cbf(form) if suffix == ".cbf" else _sdpa(form))
+    try:
+        _write_atomically(path, _cbf(form) if suffix == ".cbf" else _sdpa(form))
+    except OSError as error:
+        remedy = f"{error.strerror or error}; choose another folder"
+        raise InputError("path of export", str(path), "be writable", remedy) from error
     return path
 
 

@@ -232,7 +232,7 @@ def _nonnegative_in_range(A: Float64, clique: tuple[int, ...], tol: float) -> Fl
         b_eq=[1.0],
         bounds=[(None, None)] * (m + 1),
     )
-    if found.status != 0 or found.x[-1] < -tol:
+    if found.x is None or found.status != 0 or found.x[-1] < -tol:
         return None
     c[inside] = np.maximum(left @ found.x[:-1], 0.0)
     return np.asarray(c / np.linalg.norm(c))

@@ -212,9 +212,10 @@ def _custom(regularizer: Regularizer, argument: Any) -> Any:
     try:
         with warnings_logged():
             expression = regularizer.function(argument)
-    except (cp.error.DCPError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except Exception as error:  # a user's function may raise anything; the cause travels along
+        raised = f"it raised {type(error).__name__}: {error}"
         raise InputError(
-            subject, regularizer.function, "map a CVXPY expression to one", f"it raised {error}; {remedy}"
+            subject, regularizer.function, "map a CVXPY expression to one", f"{raised}; {remedy}"
         ) from error
     if isinstance(expression, (int, float)):
         expression = cp.Constant(expression)

@@ -34,6 +34,9 @@ def solver_options(
     if time_limit is not None:
         time_limit = validation.positive("time_limit", time_limit, "it is a limit in seconds")
     own = dict(options or {})
+    for name in own:
+        if not isinstance(name, str):
+            raise InputError("name of an option", name, "be a text", "as options={'max_iter': 50}")
     if solver == "CLARABEL":
         return _clarabel(tol, max_iter, time_limit, own)
     if solver == "SCS":

@@ -118,10 +118,11 @@ def _units(data: _Data, beta: float | None, strength: float, natural: bool) -> _
     a, b, c = data.coefficients
     size = float(np.linalg.norm(data.m))
     second = float(np.linalg.norm(data.M, 2)) if a else 0.0
-    first = size**2 / data.rho if b and data.rho > 0 else 0.0
-    u = positive_or_one(max(second, first))
+    first = size**2 / data.rho if b and data.rho > 0 else 0.0  # S ⪰ ssᵀ/ρ where s = m, but |a|‖M − S‖ ≤ 2 dist
+    reach = (abs(b) * size if beta is None else beta) / abs(a) if a else math.inf
+    u = positive_or_one(max(second, min(first, reach)))
     v = math.sqrt(data.rho * u) if data.rho > 0 else positive_or_one(size)
-    k = positive_or_one(max(abs(a) * u, abs(b) * v, abs(c * data.mass_gap), beta or 0.0))
+    k = positive_or_one(max(abs(a) * u, abs(b) * max(v, size), abs(c * data.mass_gap), beta or 0.0))
     costs = [strength * u] * (strength > 0) + [k] * (beta is None)
     return _Units(u, v, k, min(costs))
 
@@ -160,6 +161,8 @@ def _moment_matrix(Y: Float64) -> Float64:
 
     The solver's noise would otherwise spoil the decomposition of a Y that should be zero.
     """
+    if np.max(np.abs(Y)) < 1e-140:  # its products would leave float64
+        return np.zeros_like(Y)
     values, vectors = np.linalg.eigh(Y)
     repaired: Float64 = (vectors * np.maximum(values, 0.0)) @ vectors.T
     repaired[-1, -1] = max(repaired[-1, -1], np.trace(repaired[:-1, :-1]))

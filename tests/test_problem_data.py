@@ -1,0 +1,53 @@
+"""What a Problem does when its data change under it, and what cannot be changed afterwards."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convexwgan import Discriminator, Generator, Latent, Problem, Status, verify
+
+
+def test_data_changed_in_place_are_factored_again() -> None:
+    X = np.diag([3.0, 2.0, 1.0])
+    problem = Problem(Discriminator.quadratic(beta=2.0) + Generator.free(), X)
+    before = problem.solve()
+    X *= 10.0
+    after = problem.solve()
+    assert before.value == pytest.approx(4.5)
+    assert after.value == pytest.approx(0.5 * (898 + 398 + 98))
+    assert before.fingerprint != after.fingerprint == problem.fingerprint()
+    assert verify(problem, before).status is not Status.CERTIFIED
+    assert verify(problem, after).status is Status.CERTIFIED
+
+
+def test_the_weights_of_a_solution_cannot_be_changed_in_place() -> None:
+    problem = Problem(Discriminator.linear(beta=1.0) + Generator.linear(), np.ones((3, 2)), np.eye(4))
+    generator = problem.solve().generator
+    assert generator is not None
+    with pytest.raises(ValueError, match="read-only"):
+        generator.weights[:] = 0.0
+
+
+def test_a_badly_scaled_column_of_noise_is_not_taken_for_zero() -> None:
+    rng = np.random.default_rng(0)
+    X, Z = rng.standard_normal((30, 3)) + 1.0, np.column_stack([rng.standard_normal(40), np.full(40, 1e-18)])
+    solution = Problem(Discriminator.linear(beta=1.0) + Generator.linear(), X, Z).solve()
+    m = X.sum(axis=0)
+    length = np.linalg.norm(m) - 1.0
+    assert solution.status is Status.CERTIFIED
+    assert solution.value == pytest.approx(length**2 / (2 * 40), rel=1e-9)  # the column is constant: ρ = n_f
+
+
+def test_a_claim_of_infeasibility_within_rounding_is_left_to_the_judge() -> None:
+    Z = np.array([[1.0], [-1.0]])
+    solution = Problem(Discriminator.linear(beta=4.0 * (1 - 1e-15)) + Generator.linear(), [[4.0]], Z).solve()
+    assert solution.status is Status.CERTIFIED
+    assert solution.value == 0.0
+
+
+def test_drawn_noise_is_remembered() -> None:
+    Z = Latent.normal(2).draw(10, rng=0)
+    solution = Problem(Discriminator.quadratic(beta=1.0) + Generator.linear(), np.eye(2), Z).solve()
+    assert solution.generator is not None
+    assert solution.generator.sample(3, rng=1).shape == (3, 2)
