@@ -282,19 +282,21 @@ class Problem:
         Raises:
             NotConicError: no exact conic form exists; with the obstacle.
         """
-        from convexwgan.solvers.conic_forms import exact_model
+        from convexwgan.solvers.conic_forms import natural_model
 
-        return exact_model(self._conic_form(), self.data, natural=True).problem
+        return natural_model(self._conic_form(), self.data).problem
 
     def relaxation(self) -> Any:
-        """A labelled lower-bound program (``cvxpy.Problem``) where there is one: quadratic × ``weights`` (MATH 3.3).
+        """A lower-bound program (``cvxpy.Problem``) where there is one: quadratic × ``weights`` (MATH 3.3), or noise
+        of too little rank for the exact program.
 
         Raises:
             NotConicError: the exact conic form is at hand (``to_cvxpy``), or none is known.
         """
         from convexwgan.solvers.conic_forms import relaxed_model
 
-        return relaxed_model(self.route().last, self.data).problem
+        root = first_form(self.wgan, self.normalize, self.is_population)
+        return relaxed_model(root, self.data).problem
 
     def export(self, path: str | Path) -> Path:
         """Write the conic form as CBF (.cbf) or SDPA (.dat-s).
@@ -302,9 +304,9 @@ class Problem:
         Raises:
             NotConicError: no exact conic form. InputError: another suffix.
         """
-        from convexwgan.solvers.conic_forms import exact_model, write
+        from convexwgan.solvers.conic_forms import natural_model, write
 
-        return write(exact_model(self._conic_form(), self.data, natural=True), path)
+        return write(natural_model(self._conic_form(), self.data), path)
 
     def _conic_form(self) -> Any:
         from convexwgan.solvers.conic_forms import conic_last_form

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convexwgan import Discriminator, Generator, Latent, Problem, Status, verify
+from convexwgan import Discriminator, Generator, Latent, Problem, Regularizer, Status, verify
+from convexwgan.errors import NotConicError
 
 
 def test_data_changed_in_place_are_factored_again() -> None:
@@ -51,3 +52,35 @@ def test_drawn_noise_is_remembered() -> None:
     solution = Problem(Discriminator.quadratic(beta=1.0) + Generator.linear(), np.eye(2), Z).solve()
     assert solution.generator is not None
     assert solution.generator.sample(3, rng=1).shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("discriminator", "n_fake"),
+    [
+        (Discriminator.quadratic(norm_bound=True), 1),
+        (Discriminator.quadratic(beta=0.5), 1),
+        (Discriminator.quadratic(beta=0.5, skip=True), 2),
+        (Discriminator.polynomial(1.0, 0.5, 0.0, beta=50.0), 3),
+    ],
+    ids=repr,
+)
+def test_a_program_that_the_rank_makes_a_relaxation_is_never_called_exact(
+    discriminator: Discriminator, n_fake: int
+) -> None:
+    X = np.random.default_rng(3).standard_normal((6, 3)) + 1.0
+    problem = Problem(discriminator + Generator.free() + Regularizer.output(0.25), X, n_fake=n_fake)
+    with pytest.raises(NotConicError, match="rank"):
+        problem.to_cvxpy()
+    relaxation = problem.relaxation()
+    relaxation.solve(solver="CLARABEL")
+    assert relaxation.value <= problem.solve().value * (1 + 1e-6) + 1e-6
+
+
+def test_a_program_with_enough_rank_is_exact_and_needs_no_relaxation() -> None:
+    X = np.random.default_rng(3).standard_normal((6, 3))
+    problem = Problem(Discriminator.quadratic(beta=0.5) + Generator.free(), X)
+    program = problem.to_cvxpy()
+    program.solve(solver="CLARABEL")
+    assert program.value == pytest.approx(problem.solve().value, rel=1e-6)
+    with pytest.raises(NotConicError, match="needs no relaxation"):
+        problem.relaxation()

@@ -25,6 +25,7 @@ from convexwgan.solvers.memory import conic_shapes
 from convexwgan.solvers.run import Limits
 from convexwgan.theory.candidate import Candidate, MomentPoint
 from convexwgan.theory.data import GameData
+from convexwgan.theory.equation_4_free_generator import count_above
 from convexwgan.theory.forms import Form, Stage
 from convexwgan.theory.routes import plan
 
@@ -69,14 +70,46 @@ def exact_model(form: Form, data: GameData, natural: bool = False) -> ConicModel
     return polynomial_program(M, m, beta=beta, strength=strength, natural=natural, **_polynomial_data(form, data))
 
 
-def relaxed_model(last: Form, data: GameData) -> ConicModel:
-    """The semidefinite lower bound of quadratic × ``weights``: ‖W‖_F² ≥ tr S/λ₁ (MATH 3.3).
+def natural_model(form: Form, data: GameData) -> ConicModel:
+    """The program in the user's units, only where it has the game's own optimum.
 
     Raises:
-        NotConicError: for forms that have an exact program, or no relaxation.
+        NotConicError: the noise cannot carry the rank that the program may ask for; ``relaxation`` has it, labelled.
     """
+    obstacle = rank_obstacle(form, data)
+    if obstacle is not None:
+        raise NotConicError(f"{form.wgan!r} has no exact conic form on this data: {obstacle}; see relaxation().")
+    return exact_model(form, data, natural=True)
+
+
+def rank_obstacle(form: Form, data: GameData) -> str | None:
+    """Why a program in moments may be only a lower bound: its S has a rank that the output cannot have."""
+    if form.stage is Stage.CONE_PROGRAM:
+        return None
+    carries_mean = not data.mean_is_zero and (form.discriminator.skip or form.stage is Stage.MOMENT_PROGRAM)
+    available = data.rank - carries_mean
+    needed = data.dim
+    if form.stage is Stage.COVARIANCE_PROGRAM:
+        values = data.centred_spectrum[0] if form.discriminator.skip else data.spectrum[0]
+        level = data.spectral_tolerance if form.discriminator.norm_bound else data.beta + data.spectral_tolerance
+        needed = count_above(values, level)
+        if form.discriminator.norm_bound:
+            needed = int(min(needed, 2.0 / form.regularizer.strength))
+    return None if available >= needed else f"S may need rank {needed}, and the output carries {available}"
+
+
+def relaxed_model(root: Form, data: GameData) -> ConicModel:
+    """A semidefinite lower bound: quadratic × ``weights`` by ‖W‖_F² ≥ tr S/λ₁ (MATH 3.3), or a program without its rank.
+
+    Raises:
+        NotConicError: for pairs that have an exact program, or no relaxation.
+    """
+    last = plan(root).last
     if last.stage is not Stage.MATCHED_SPECTRA:
-        raise NotConicError(f"{last.wgan!r} needs no relaxation: to_cvxpy() gives its exact conic form.")
+        form = conic_last_form(root)
+        if rank_obstacle(form, data) is None:
+            raise NotConicError(f"{last.wgan!r} needs no relaxation: to_cvxpy() gives its exact conic form.")
+        return exact_model(form, data, natural=True)
     check_memory("covariance", {"d": data.dim})
     beta = None if last.discriminator.norm_bound else data.beta
     strength = last.regularizer.strength / float(data.latent_spectrum.values[0])
