@@ -113,7 +113,8 @@ def _as_array(table: Any, name: str) -> Array:
     if hasattr(table, "toarray") and hasattr(table, "nnz"):
         raise InputError(name, table, "be a dense array", f"convert it first: {name}.toarray()")
     if _is_masked(table):
-        raise InputError(name, table, "have no mask", f"fill or drop masked entries, as {name}.filled(0.0)")
+        given = "list of masked arrays" if isinstance(table, (list, tuple)) else table
+        raise InputError(name, given, "have no mask", f"fill or drop masked entries, as {name}.filled(0.0)")
     if hasattr(table, "detach"):  # a torch tensor that carries a graph: the data are numbers, not a function
         table = _checked_tensor(table.detach(), name)
     if is_array_api_obj(table):

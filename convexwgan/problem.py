@@ -226,7 +226,7 @@ class Problem:
                 numbers > 0.
         """
         given: Any = betas
-        if not isinstance(given, Iterable) or isinstance(given, (str, bytes)):
+        if not isinstance(given, Iterable) or isinstance(given, (str, bytes)) or getattr(given, "ndim", 1) == 0:
             raise InputError("betas of path", given, "be several numbers", "give a list, as path([3.0, 2.0, 1.0])")
         discriminator, _ = self.wgan.players
         if discriminator.norm_bound:

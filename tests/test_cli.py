@@ -88,6 +88,36 @@ def test_solve_that_proves_less_than_asked_exits_3() -> None:
     assert document(result)["status"] in ("bracketed", "unverified")
 
 
+EXPECTING = """
+normalize = "sum"
+architecture.discriminator = {{ kind = "quadratic", beta = 2.0 }}
+architecture.generator = {{ kind = "free" }}
+data = {{ recipe = "points", points = [[3.0, 0.0], [0.0, 2.0]] }}
+expected = {{ status = "certified", value = {value} }}
+"""
+
+
+@pytest.mark.parametrize(("value", "code", "agrees"), [(4.5, 0, True), (4.6, 3, False)])
+def test_solve_shows_what_the_file_expects_and_exits_3_where_it_is_not_found(
+    tmp_path: Path, value: float, code: int, agrees: bool
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(EXPECTING.format(value=value))
+    found = document(call("solve", path, "--json"))
+    assert found["exit_code"] == code
+    assert found["expected"] == {"status": "certified", "value": value, "agrees": agrees}
+    shown = call("solve", path)
+    assert shown.exit_code == code
+    assert f"CERTIFIED, value {value} {'✓' if agrees else '✗'}" in shown.stdout
+
+
+def test_solve_of_a_file_that_expects_nothing_says_nothing_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("\n".join(line for line in EXPECTING.format(value=0).splitlines() if "expected" not in line))
+    assert document(call("solve", path, "--json"))["expected"] is None
+    assert "expected" not in call("solve", path).stdout
+
+
 def test_solve_honours_method_and_solver() -> None:
     result = call("solve", NAME, "--method", "conic", "--solver", "clarabel", "--json")
     assert document(result)["method"] == "conic"
@@ -97,6 +127,8 @@ def test_solve_honours_method_and_solver() -> None:
     ("arguments", "code", "message"),
     [
         (("solve", "nonsense"), 1, "must be a path or the name of one of"),
+        (("solve", "nonsense"), 1, "convexwgan problems"),
+        (("solve", NAME, "--tol", "0.5"), 1, "at most 0.01"),
         (("solve", "nowhere/nothing.toml"), 1, "nothing.toml"),
         (("solve", NAME, "--solver", "SCS"), 1, "solver"),
         (("solve", NAME, "--method", "magic"), 1, "method"),
@@ -236,6 +268,13 @@ def test_verify_shows_the_claim_beside_what_was_recomputed(saved: Path, tmp_path
     line = next(line for line in result.stdout.splitlines() if line.strip().startswith("value"))
     assert "4.5" in line
     assert "✗" in line
+
+
+def test_verify_refuses_a_tolerance_above_one_hundredth(saved: Path) -> None:
+    result = call("verify", saved, "--problem", NAME, "--tol", "0.5")
+    assert result.exit_code == 1
+    assert "--tol = 0.5 must be at most 0.01" in result.stderr
+    assert_clean(result)
 
 
 def test_verify_of_a_file_that_is_none_of_ours(tmp_path: Path) -> None:

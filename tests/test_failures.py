@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,11 @@ BAD_TABLES = {
     "float32 nan": (with_entry(math.nan, np.float32), "row 2, column 1"),
     "no rows": (np.zeros((0, 3)), "at least one sample"),
     "no columns": (np.zeros((3, 0)), "at least one sample"),
-    "empty list": ([], "axes"),
-    "a number": (3.0, "axes"),
+    "empty list": ([], "empty"),
+    "a number": (3.0, "one sample a row"),
+    "nothing": (None, "one sample a row"),
+    "masked": (np.ma.masked_greater(X, 1.0), "fill or drop masked entries"),
+    "masked rows": ([np.ma.masked_greater(row, 1.0) for row in X], "fill or drop masked entries"),
     "one axis": (np.arange(5.0), "reshape"),
     "three axes": (np.zeros((4, 2, 2)), "flatten"),
     "text": (np.array([["a", "b"], ["c", "d"]]), "numbers"),
@@ -332,13 +336,147 @@ def test_a_callback_that_cannot_be_called_is_refused() -> None:
         Problem(PAIR, X, Z).solve(callback=3)  # type: ignore[arg-type]
 
 
-def test_a_tolerance_of_one_or_more_certifies_nothing() -> None:
-    for tol in (1.0, 10.0):
-        try:
-            solution = Problem(PAIR, X, Z).solve(tol=tol)
-        except InputError:
-            continue
-        assert solution.status is not Status.CERTIFIED
+@pytest.mark.parametrize("tol", [0.0101, 0.5, 1.0, 10.0])
+def test_a_tolerance_above_one_hundredth_is_refused(tol: float) -> None:
+    with pytest.raises(InputError) as error:
+        Problem(PAIR, X, Z).solve(tol=tol)
+    refuses(error, "tol", "at most 0.01", "BRACKETED")
+
+
+def test_unknown_methods_are_refused_with_those_of_this_pair_only() -> None:
+    with pytest.raises(InputError) as error:
+        Problem(PAIR, X, Z).solve(method="foo")
+    refuses(error, "be one of auto, closed_form, conic:")
+    assert "column_generation" not in str(error.value)
+
+
+@pytest.mark.parametrize("betas", [5.0, None, "12", np.array(3.0), [1.0, -1.0], [1e300]])
+def test_a_path_of_anything_but_several_numbers_is_refused_at_once(betas: Any) -> None:
+    with pytest.raises(InputError) as error:
+        Problem(PAIR, X, Z).path(betas)
+    refuses(error, "path")
+
+
+@pytest.mark.parametrize("normalize", [np.array(["sum", "mean"]), ["sum"], None, 1, "SUM"])
+def test_a_convention_that_is_neither_sum_nor_mean_is_refused(normalize: Any) -> None:
+    with pytest.raises(InputError) as error:
+        Problem(PAIR, X, Z, normalize=normalize)
+    refuses(error, "normalize", "sum", "mean")
+
+
+def test_options_whose_names_are_no_texts_are_refused() -> None:
+    with pytest.raises(InputError) as error:
+        Problem(PAIR, X, Z).solve(method="conic", options={5: 1})  # type: ignore[dict-item]
+    refuses(error, "option")
+
+
+def test_torch_tensors_without_dense_numbers_are_refused() -> None:
+    torch = pytest.importorskip("torch")
+    tensor = torch.tensor(X)
+    for table, remedy in ((tensor.to_sparse(), "to_dense"), (tensor.to("meta"), "real device")):
+        with pytest.raises(InputError) as error:
+            Problem(FREE, table)
+        refuses(error, "X", remedy)
+
+
+@pytest.mark.parametrize("device", ["meta", object(), 5.5])
+def test_torch_devices_that_hold_no_numbers_are_refused(device: Any) -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(InputError) as error:
+        Problem(PAIR, torch.tensor(X), torch.tensor(Z)).solve(device=device)
+    refuses(error, "device")
+
+
+def test_long_doubles_beyond_float64_are_refused_as_infinite() -> None:
+    if np.finfo(np.longdouble).max <= np.finfo(np.float64).max:
+        pytest.skip("long double is float64 on this machine")
+    with pytest.raises(InputError) as error:
+        Problem(FREE, np.array([[np.longdouble("1e4000"), 1.0]]))
+    refuses(error, "finite", "row 0, column 0")
+
+
+EXTREME: dict[str, Callable[[float], Any]] = {
+    "beta": lambda size: Discriminator.quadratic(beta=size * size),
+    "strength": lambda size: Regularizer.output(size),
+    "discriminator": lambda size: Discriminator.polynomial(size, 1, 0, beta=1.0),
+    "generator": lambda size: Generator.polynomial(0, size, 0),
+}
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e-101, 1e101, 1.7e150])
+@pytest.mark.parametrize("name", EXTREME)
+def test_strengths_and_coefficients_that_leave_float64_are_refused(name: str, size: float) -> None:
+    with pytest.raises(InputError) as error:
+        EXTREME[name](size)
+    refuses(error, "rescale")
+
+
+@pytest.mark.parametrize("size", [1e-100, 1e100])
+def test_strengths_and_coefficients_at_the_ends_of_their_range_stay_in_float64(size: float) -> None:
+    """Warnings are errors here: an overflow would show."""
+    output = Regularizer.output(size)
+    for pair in (
+        Discriminator.quadratic(beta=1 / size) + Generator.linear() + output,
+        Discriminator.quadratic(beta=size, skip=True) + Generator.linear() + output,
+        Discriminator.linear(beta=1 / size) + Generator.linear() + Regularizer.weights(size),
+        Discriminator.polynomial(1, 0.1, 0, beta=1 / size) + Generator.linear() + output,
+        Discriminator.polynomial(size, 1, 0, norm_bound=True) + Generator.linear(),
+        Discriminator.polynomial(1, size, 0, beta=3.0) + Generator.linear(),
+        Discriminator.quadratic(beta=3.0) + Generator.polynomial(size, 1, 0),
+        Discriminator.linear(beta=3.0) + Generator.polynomial(0, size, 0),
+    ):
+        solution = Problem(pair, X, Z).solve()
+        assert not math.isnan(solution.value)
+        assert not math.isnan(solution.bound)
+
+
+def test_noise_that_no_machine_can_hold_is_refused_with_its_bytes() -> None:
+    generator = Problem(PAIR, X, Z).solve().generator
+    assert generator is not None
+    for draw in (
+        lambda: Latent.normal(3).draw(10**14, rng=0),
+        lambda: Latent.normal(3).sample(10**30, rng=0),
+        lambda: generator.sample(10**14, rng=0, latent=Latent.normal(4)),
+    ):
+        with pytest.raises(MemoryLimitError, match=r"000 bytes and this machine has"):
+            draw()
+
+
+@pytest.mark.parametrize("latent", [5, 0, "normal", X])
+def test_a_latent_that_is_none_is_refused_by_sample(latent: Any) -> None:
+    generator = Problem(PAIR, X, Z).solve().generator
+    assert generator is not None
+    with pytest.raises(InputError) as error:
+        generator.sample(3, rng=0, latent=latent)
+    refuses(error, "latent")
+
+
+@pytest.mark.parametrize("path", [5, None, b"problem.cbf", 1.5])
+def test_export_to_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(InputError) as error:
+        Problem(FREE, X).export(path)
+    refuses(error, "path of export")
+
+
+def test_export_into_a_folder_that_cannot_be_written_is_refused(tmp_path: Any, monkeypatch: Any) -> None:
+    def forbidden(**_: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkstemp", forbidden)
+    with pytest.raises(InputError) as error:
+        Problem(FREE, X).export(tmp_path / "problem.cbf")
+    refuses(error, "path of export", "Permission denied")
+
+
+@pytest.mark.parametrize("raised", [ZeroDivisionError("no"), KeyError("no"), AssertionError("no"), OSError("no")])
+def test_custom_functions_may_raise_anything_and_are_refused(raised: Exception) -> None:
+    def function(_: Any) -> Any:
+        raise raised
+
+    pair = Discriminator.linear(beta=1.0) + Generator.linear() + Regularizer.custom(function, of="weights")
+    with pytest.raises(InputError) as error:
+        Problem(pair, X, Z).solve()
+    refuses(error, "Regularizer.custom", type(raised).__name__)
 
 
 def test_torch_without_cuda_names_the_device() -> None:

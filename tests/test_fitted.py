@@ -254,6 +254,15 @@ def test_the_torch_module_of_float32_weights_is_float32() -> None:
     assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
 
 
+def test_the_torch_module_takes_noise_of_another_dtype_as_the_generator_does(rng: np.random.Generator) -> None:
+    torch = pytest.importorskip("torch")
+    X, Z = (torch.tensor(rng.standard_normal(shape), dtype=torch.float32) for shape in ((9, 2), (8, 3)))
+    generator = Problem(Discriminator.quadratic(beta=1.0) + Generator.linear(), X, Z).solve().generator
+    assert generator is not None
+    noise = Z.to(torch.float64)
+    torch.testing.assert_close(generator.to_torch()(noise), generator(noise))
+
+
 @pytest.mark.parametrize("kind", ["linear", "polynomial"])
 def test_a_state_dict_goes_round(kind: str, rng: np.random.Generator) -> None:
     torch = pytest.importorskip("torch")

@@ -5,7 +5,7 @@ For a discriminator (R, y, κ, Σ|v|) and every generator, whose moments satisfy
     R_g + max_D ≥ ⟨R, M⟩ + yᵀm + κ(N_r − N_f) − β_dΣ|v_j| − (ρ/4) yᵀN⁺y,   N = (β_g/2)I − R ⪰ 0, y ∈ range N
 
 for the output cost; a norm bound requires Σ|v_j| ≤ 1 in place of the β_d term. Every bound here is lowered by
-4·eps·√(n_r + d) times the sum of the absolute values of its terms, so that rounding cannot lift it above the
+4·eps·√(n_r + d) times the sum of the absolute values of its terms (of yᵀm: of √(N_r‖M‖_F)‖y‖, since m may cancel), so that rounding cannot lift it above the
 optimum. A supplied discriminator is repaired to dual feasibility first, and never believed.
 """
 
@@ -94,7 +94,7 @@ def _mean_bound(evidence: GameEvidence, adversary: Adversary | None, scales: Sca
         low, high = min(low, 1.0), min(high, 1.0)
     tau = _clipped_ratio(evidence.strength * slope, inertia, low, high, norm)
     curvature = 0.5 * tau**2 * inertia / evidence.strength
-    rounding = evidence.roundoff * (tau * (abs(gain) + (evidence.beta or 0.0)) + curvature)
+    rounding = evidence.roundoff * (tau * (evidence.real.mean_scale + (evidence.beta or 0.0)) + curvature)
     return LowerBound(tau * slope - curvature - rounding, rounding, _linear_neuron(y, tau))
 
 
@@ -106,13 +106,9 @@ def _direction(evidence: GameEvidence, adversary: Adversary | None) -> tuple[Flo
 
 
 def _inertia(evidence: GameEvidence) -> float:
-    """I of the quadratic term: ρ for the output cost, ‖z̄‖² for the weights cost, 0 where z̄ = 0."""
+    """I of the quadratic term: ρ for the output cost, ‖z̄‖² for the weights cost, both rounded up."""
     latents = evidence.latents
-    if latents.rho == 0.0:
-        return 0.0
-    if evidence.regularizer.kind == "weights":
-        return latents.z_norm**2 * (1.0 + evidence.roundoff)
-    return latents.rho_upper
+    return latents.z_norm_upper**2 if evidence.regularizer.kind == "weights" else latents.rho_upper
 
 
 def _clipped_ratio(numerator: float, denominator: float, low: float, high: float, fallback: float) -> float:
@@ -159,7 +155,8 @@ def _skip_part(evidence: GameEvidence, Q: Float64, r: Float64) -> tuple[float, f
     m, rho = evidence.real.m, evidence.latents.rho_upper
     along = Q.T @ m
     cost, gain = evidence.mean_cost, float(r @ along**2) / rho
-    terms = cost + float(np.abs(r) @ along**2) / rho
+    size = evidence.real.mean_scale * evidence.real.m_norm / rho  # m may be off by its own rounding
+    terms = evidence.strength * size + 2.0 * float(np.abs(r).max(initial=0.0)) * size
     skip = (evidence.strength * m - 2.0 * (Q @ (r * along))) / rho
     return cost - gain, terms, skip
 
@@ -201,7 +198,7 @@ def dual_terms(evidence: GameEvidence, u: Float64, v: Float64) -> tuple[float, f
     second, first = np.einsum("ij,ij->i", u @ real.M, u), u @ real.m
     gap = c * evidence.mass_gap
     gain = float(v @ (a * second + b * first + gap) - beta * np.abs(v).sum())
-    terms = float(np.abs(v) @ (abs(a) * second + np.abs(b * first) + abs(gap) + beta))
+    terms = float(np.abs(v) @ (abs(a) * second + abs(b) * real.mean_scale + abs(gap) + beta))
     r, E = np.linalg.eigh(a * ((u.T * v) @ u))
     return gain, terms, r, E
 
@@ -238,10 +235,13 @@ def _conjugate_bound(evidence: GameEvidence, adversary: Adversary | None, scales
         return LowerBound(0.0, adversary=no_adversary(evidence.dim))
     H = _multiplier(evidence, adversary, norm * y)
     gain = norm * float(y @ evidence.real.m - (evidence.beta or 0.0))
-    terms = norm * (abs(float(y @ evidence.real.m)) + (evidence.beta or 0.0))
+    terms = norm * (evidence.real.mean_scale + (evidence.beta or 0.0))
     high = min(scales[1], 1.0 / norm) if evidence.beta is None and norm > 0 else scales[1]
     low = min(scales[0], high)
-    c, value = _best_scale(evidence, H, gain, low, high)
+    # H = z̄yᵀ inherits the rounding of z̄; ‖·‖_q ≤ √(entries)·‖·‖_F.
+    is_mean = evidence.regularizer.of == "weights"
+    slack = evidence.latents.mean_rounding * norm * math.sqrt(H.size) if is_mean else 0.0
+    c, value = _best_scale(evidence, H, gain, low, high, slack)
     rounding = evidence.roundoff * (c * terms + abs(c * gain - value))
     repaired = _linear_neuron(y, c * norm)
     output_multiplier = c * H if evidence.regularizer.of == "output" else None
@@ -265,10 +265,15 @@ def _multiplier(evidence: GameEvidence, adversary: Adversary | None, y: Float64)
     return H
 
 
-def _best_scale(evidence: GameEvidence, H: Float64, gain: float, low: float, high: float) -> tuple[float, float]:
-    """(c, c·gain − R_g*(cH)) at the best factor found: the edge of the dual-norm ball, or a search."""
+def _best_scale(
+    evidence: GameEvidence, H: Float64, gain: float, low: float, high: float, slack: float
+) -> tuple[float, float]:
+    """(c, c·gain − R_g*(cH)) at the best factor found: the edge of the dual-norm ball, or a search.
+
+    ``slack``: by how much the norm of H may be larger than it looks.
+    """
     if evidence.regularizer.kind == "norm":
-        size = vector_norm(H, dual_exponent(evidence.regularizer.p))
+        size = vector_norm(H, dual_exponent(evidence.regularizer.p)) + slack
         edge = evidence.strength / size * (1.0 - 8.0 * EPS) if size > 0.0 else math.inf
         if edge < low:  # outside the ball at every factor that may be tried
             return low, -math.inf

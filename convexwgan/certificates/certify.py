@@ -73,9 +73,10 @@ def certify(
     paid = _network_cost(evidence, claim)
     claimed = attain(evidence, W, paid)
     chosen = _repaired(evidence, claimed, dtype, tol) if repair and paid is None else claimed
-    if chosen.violation > tol:
+    if chosen.violation > tol or _may_be_infeasible(evidence, chosen):
         infeasibility, checks = find_infeasibility(evidence, adversary)
-        if infeasibility is not None:
+        is_sound = all(check.holds for check in checks)
+        if infeasibility is not None and (is_sound or chosen.violation > tol):
             return _infeasible(evidence, infeasibility, adversary, dual_checks + checks, tol)
     lower = lower_bound(evidence, adversary, chosen.value, tol, scales)
     if repair and chosen is not claimed:
@@ -86,7 +87,7 @@ def certify(
         if is_feasible(evidence, nothing) and nothing.value <= chosen.value:  # generating nothing is the optimum
             chosen, certificate = nothing, _certificate(evidence, nothing, lower, tol, dual_checks)
     moved = chosen is not claimed
-    weights = chosen.W.astype(dtype) if moved else claim.weights
+    weights = evidence.latents.users_weights(chosen.W).astype(dtype) if moved else claim.weights
     return _audit(certificate, weights, lower.adversary, moved)
 
 
@@ -111,14 +112,26 @@ def lower_bound(
 
 
 def _rests_on_rho(evidence: GameEvidence) -> bool:
-    """Whether the bound uses ρ: it does unless only second moments are compared."""
+    """Whether a bound hangs on a decision about ρ; second moments and costs of weights do not."""
     if evidence.discriminator.kind == "quadratic" and not evidence.discriminator.skip:
         return False
-    return evidence.latents.is_rho_ambiguous
+    if evidence.discriminator.kind == "linear" and evidence.regularizer.of == "weights":
+        return False  # ‖z̄‖ is a sum, and takes the place of ρ
+    return evidence.latents.is_rho_decided
+
+
+def _may_be_infeasible(evidence: GameEvidence, attained: Attained) -> bool:
+    """Whether a proof of infeasibility is worth looking for: a violation within tolerance does not rule it out.
+
+    Verdicts then agree on games that miss feasibility by less than the tolerance, whatever the method found.
+    """
+    if evidence.discriminator.kind == "polynomial":  # rays are searched for, which takes a while
+        return not is_feasible(evidence, attained)
+    return attained.violation > 0.0
 
 
 def _read_weights(evidence: GameEvidence, claim: Claim) -> tuple[Float64 | None, np.dtype[Any], Checks]:
-    """The claimed weights in float64 with their own dtype; None with a failing check when malformed."""
+    """The claimed weights on the internal features, with their own dtype; None with a failing check when malformed."""
     dtype: np.dtype[Any] = np.dtype(np.float64)
     if claim.hidden is not None:
         return _read_network(evidence, claim.hidden)
@@ -131,7 +144,7 @@ def _read_weights(evidence: GameEvidence, claim: Claim) -> tuple[Float64 | None,
     if W.shape != expected or not bool(np.isfinite(W).all()):
         detail = f"shape {W.shape}, expected {expected} and finite"
         return None, dtype, (Check("the weights are well formed", False, detail),)
-    return W, dtype, ()
+    return evidence.latents.internal_weights(W), dtype, ()
 
 
 def _read_network(evidence: GameEvidence, hidden: Any) -> tuple[Float64 | None, np.dtype[Any], Checks]:

@@ -13,6 +13,7 @@ from convexwgan.arrays import Float64
 from convexwgan.certificates.moments import GameEvidence
 from convexwgan.errors import InputError
 from convexwgan.geometry.distances import polynomial_distance
+from convexwgan.spec.regularizer import Regularizer
 
 
 def generator_cost(evidence: GameEvidence, W: Float64, S: Float64) -> float:
@@ -25,7 +26,11 @@ def generator_cost(evidence: GameEvidence, W: Float64, S: Float64) -> float:
         return 0.5 * regularizer.strength * float(np.trace(S))
     if regularizer.kind == "weights":
         return 0.5 * regularizer.strength * float(np.vdot(W, W))
-    argument = W if regularizer.of == "weights" else evidence.latents.output(W)
+    return _cost_of(regularizer, W if regularizer.of == "weights" else evidence.latents.output(W))
+
+
+def _cost_of(regularizer: Regularizer, argument: Float64) -> float:
+    """A norm or custom cost of G or W itself."""
     if regularizer.kind == "norm":
         return regularizer.strength * vector_norm(argument, regularizer.p)
     return math.nan if regularizer.value is None else _user_number("value", regularizer.value, argument)
@@ -79,19 +84,34 @@ def dual_exponent(p: float) -> float:
 
 
 def value_scale(evidence: GameEvidence) -> float:
-    """An upper bound on the value as β_d → 0, or dist at G = 0 under a norm bound.
+    """The size of the value as β_d → 0 were the noise well conditioned, or dist at G = 0 under a norm bound.
 
-    output: (β_g/2)(tr M + ‖m‖²/ρ), the second term where a mean is matched; weights: (β_g/2)‖m‖²/‖z̄‖² or
-    (β_g/2)Σσ_i²/λ_i; norm, custom: the cost of the least-norm weights with s = m. A mean that is zero but for
-    rounding does not make the yardstick zero: 1e-6 of the data's energy stays.
+    output: (β_g/2)tr M, for a linear discriminator (β_g/2)‖m‖²/N_f; weights: the same of the leading direction,
+    (β_g/2)σ_1²/λ_1 and (β_g/2)‖m‖²/(N_fλ_1); norm, custom: the cost of matching m with such noise. Neither 1/ρ nor
+    1/λ_r is in it: they may be as large as 1e30, and then 1e-6 of them would excuse any gap. A mean that is zero
+    but for rounding does not make the yardstick zero: 1e-6 of the data's energy stays.
     """
     if evidence.beta is None:
         return _distance_of_zero(evidence)
-    if evidence.regularizer.kind == "output":
-        return _output_scale(evidence)
+    if not evidence.regularizer.is_quadratic:
+        return _mean_matching_cost(evidence)
+    real, half = evidence.real, 0.5 * evidence.strength / _weight_gain(evidence)
+    if _sees_mean_only(evidence):
+        return half * max(real.m_norm**2 / evidence.latents.mass, 1e-6 * real.trace)
     if evidence.regularizer.kind == "weights":
-        return _weights_scale(evidence)
-    return _mean_matching_cost(evidence)
+        return half * float(real.eigenvalues[0])
+    return half * real.trace + evidence.mean_cost
+
+
+def _sees_mean_only(evidence: GameEvidence) -> bool:
+    return evidence.discriminator.kind == "linear" or evidence.discriminator.activation[0] == 0.0
+
+
+def _weight_gain(evidence: GameEvidence) -> float:
+    """λ_1: the most energy of output that a unit of energy of weights buys; 1 where the output is paid for."""
+    if evidence.regularizer.of == "output" or evidence.latents.rank == 0:
+        return 1.0
+    return float(evidence.latents.eigenvalues[0])
 
 
 def _distance_of_zero(evidence: GameEvidence) -> float:
@@ -105,30 +125,13 @@ def _distance_of_zero(evidence: GameEvidence) -> float:
     return polynomial_distance(real.M, zero[0], real.m, zero[1], evidence.mass_gap, coefficients).value
 
 
-def _output_scale(evidence: GameEvidence) -> float:
-    real, rho, half = evidence.real, evidence.latents.rho, 0.5 * evidence.strength
-    mean = real.m_norm**2 / rho if rho > 0 else 0.0
-    if evidence.discriminator.kind == "linear":
-        return half * max(mean, 1e-6 * real.trace)
-    sees_mean = evidence.discriminator.skip or evidence.discriminator.activation[1] != 0
-    return half * (real.trace + (mean if sees_mean and rho < evidence.latents.mass else 0.0))
-
-
-def _weights_scale(evidence: GameEvidence) -> float:
-    real, latents, half = evidence.real, evidence.latents, 0.5 * evidence.strength
-    if evidence.discriminator.kind == "linear":
-        energy = real.trace / float(latents.eigenvalues[0]) if latents.rank else 0.0
-        mean = real.m_norm**2 / latents.z_norm**2 if latents.rho > 0 else 0.0
-        return half * max(mean, 1e-6 * energy)
-    count = min(latents.rank, evidence.dim)
-    return half * float(np.sum(real.eigenvalues[:count] / latents.eigenvalues[:count]))
-
-
 def _mean_matching_cost(evidence: GameEvidence) -> float:
-    latents, real = evidence.latents, evidence.real
-    frame = latents.frame
-    if frame.e is None:
-        return 0.0
-    W = frame.weights(np.outer(frame.e, real.m) / math.sqrt(frame.rho))
-    cost = generator_cost(evidence, W, np.outer(real.m, real.m) / frame.rho)
+    """R_g of outputs 1mᵀ/N_f, or of weights e_1mᵀ/√(N_fλ_1) that would make them were it all the mean of the noise."""
+    latents, m = evidence.latents, evidence.real.m
+    if evidence.regularizer.of == "output":
+        argument = np.tile(m / latents.mass, (latents.width_of_output, 1))
+    else:
+        argument = np.zeros((latents.width, evidence.dim))
+        argument[0] = m / math.sqrt(latents.mass * _weight_gain(evidence))
+    cost = _cost_of(evidence.regularizer, argument)
     return abs(cost) if math.isfinite(cost) else 0.0

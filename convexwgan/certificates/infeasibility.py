@@ -44,7 +44,7 @@ def find_infeasibility(evidence: GameEvidence, adversary: Adversary | None = Non
 def _unreachable_mean(evidence: GameEvidence) -> Proof:
     """Skip with z̄ = 0: every output has s = 0, but s = m ≠ 0 is required."""
     real = evidence.real
-    text = f"z̄ = 0 (‖z̄‖ = {evidence.latents.z_norm:.3g}, tolerance {evidence.latents.zero_tolerance:.1e}) makes "
+    text = f"z̄ = 0 ({evidence.latents.mean_text}) makes "
     text += f"every output mean 0, but the skip requires m, ‖m‖ = {real.m_norm:.6g}"
     if real.m_norm <= real.zero_tolerance:
         return NONE
@@ -61,14 +61,17 @@ def _zero_mean(evidence: GameEvidence, beta: float) -> Proof:
     margin, error = real.m_norm - beta, evidence.roundoff * real.mean_scale
     if latents.rho > 0.0 or margin <= error:
         return NONE
-    text = f"z̄ = 0 (‖z̄‖ = {latents.z_norm:.3g}, tolerance {latents.zero_tolerance:.1e}) makes dist = ‖m‖ = "
+    text = f"z̄ = 0 ({latents.mean_text}) makes dist = ‖m‖ = "
     text += f"{real.m_norm:.6g} > β_d = {beta:.6g} for every generator"
     return Infeasibility("zero_mean", text, margin, error), (rho_check(evidence),)
 
 
 def _weyl(evidence: GameEvidence, beta: float) -> Proof:
     """A rank-k S leaves λ_{k+1}(M − S) ≥ γ_{k+1}; and M − S ⪯ C where the skip fixes the mean."""
-    gamma, rank, error = evidence.centred_eigenvalues, evidence.free_rank, evidence.spectrum_error
+    rank = evidence.free_rank
+    if rank >= evidence.dim and not evidence.uses_skip_mean:
+        return NONE
+    gamma, error = evidence.centred_eigenvalues, evidence.centred_error
     name = "γ" if evidence.uses_skip_mean else "σ²"
     checks = (rank_check(evidence),) + ((rho_check(evidence),) if evidence.discriminator.skip else ())
     if rank < len(gamma) and gamma[rank] - beta > error:
@@ -113,7 +116,8 @@ def _ray(evidence: GameEvidence, adversary: Adversary, beta: float) -> Infeasibi
     if variation == 0.0:
         return None
     gain, terms, r, E = dual_terms(evidence, u, v / variation)
-    y2 = 0.25 * evidence.latents.rho_upper * (E.T @ (b * (v @ u) / variation)) ** 2
+    rho = evidence.latents.rho_upper if evidence.latents.rho > 0.0 else 0.0  # a decision that ``rho_check`` states
+    y2 = 0.25 * rho * (E.T @ (b * (v @ u) / variation)) ** 2
     if a == 0.0:
         best = gain if not y2.any() else -math.inf
     else:

@@ -3,6 +3,9 @@
 With w = 1 ("sum") or 1/n_f ("mean"): A = w ZᵀZ, z̄ = w Zᵀ1, N_f = w n_f, ρ = z̄ᵀA⁺z̄. A generator G = ZW has
 S = w GᵀG = WᵀAW and s = w Gᵀ1 = Wᵀz̄, hence S ⪰ ssᵀ/ρ. A free generator is Z = I. Population noise has
 moments only.
+
+Rank and ρ do not change under Z ↦ ZD⁻¹, W ↦ DW, D > 0 diagonal: both are decided on columns of norm about 1, so
+that small numbers are not taken for zeros. Where the cost does not see W, all else is in those columns too.
 """
 
 from __future__ import annotations
@@ -12,11 +15,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convexwgan.arrays import Array, Float64, eps_of, to_numpy64
+from convexwgan.certificates.columns import column_norms, powers_of_two, triangle
 from convexwgan.errors import InputError
 from convexwgan.geometry.polynomials import lift, lifted_dimension, lifted_normal_moments
 from convexwgan.geometry.reachability import reachable_basis
@@ -64,6 +68,21 @@ class Latents(ABC):
     mass: float
     weight: float
     width: int
+    column_scale: Float64 | None = None
+    """D of the internal features ZD⁻¹, shape (p,); None: the features are the user's own."""
+
+    def internal_weights(self, W: Float64) -> Float64:
+        """W' = DW: the user's weights as weights on the internal features."""
+        return W if self.column_scale is None else self.column_scale[:, None] * W
+
+    def users_weights(self, W: Float64) -> Float64:
+        """W = D⁻¹W', the inverse of ``internal_weights``; both are exact, D being powers of two."""
+        return W if self.column_scale is None else W / self.column_scale[:, None]
+
+    def rounded(self, W: Float64, dtype: np.dtype[Any]) -> Float64:
+        """Internal weights after storage in the user's units and dtype."""
+        with np.errstate(over="ignore"):
+            return self.internal_weights(self.users_weights(W).astype(dtype).astype(np.float64))
 
     @property
     @abstractmethod
@@ -95,16 +114,28 @@ class Latents(ABC):
 
     @property
     @abstractmethod
+    def mean_rounding(self) -> float:
+        """How far z̄ may be off, summed in float64."""
+
+    @property
+    @abstractmethod
     def eigenvalues(self) -> Float64:
-        """The nonzero eigenvalues λ_1 ≥ … ≥ λ_r of A."""
+        """λ_1 ≥ … ≥ λ_r > 0 of A for its rank r, rounded up."""
 
     is_rank_ambiguous: bool = False
+    is_truncated: bool = False
+    """Whether the rank is a decision: less than n_f and p."""
     rank_text: str = ""
+
+    @property
+    def equilibrated(self) -> Latents:
+        """The same noise with columns of norm about 1: where rank and ρ are decided."""
+        return self
 
     @property
     def rank(self) -> int:
         """r, the rank of A: no output has a larger rank."""
-        return len(self.frame.roots)
+        return len(self.equilibrated.frame.roots)
 
     @property
     def width_of_output(self) -> int:
@@ -114,7 +145,7 @@ class Latents(ABC):
     @property
     def rho(self) -> float:
         """ρ = z̄ᵀA⁺z̄, 0 where z̄ = 0."""
-        return self.frame.rho
+        return self.equilibrated.frame.rho
 
     @cached_property
     def z_norm(self) -> float:
@@ -122,9 +153,22 @@ class Latents(ABC):
         return float(np.linalg.norm(self.z_bar))
 
     @property
+    def z_norm_upper(self) -> float:
+        """‖z̄‖ with its rounding error added."""
+        return self.z_norm * (1.0 + 4.0 * EPS) + self.mean_rounding
+
+    @property
+    def mean_text(self) -> str:
+        """‖z̄‖ with the tolerance at which it counts as 0."""
+        judged = self.equilibrated
+        scaled = "" if judged.column_scale is None else " of columns scaled to norm 1"
+        return f"‖z̄‖ = {judged.z_norm:.3g}{scaled}, zero tolerance {judged.zero_tolerance:.1e}"
+
+    @property
     def is_zero_ambiguous(self) -> bool:
         """Whether z̄ = 0 is a matter of judgement: ‖z̄‖ within a factor 10 of its tolerance."""
-        return self.zero_tolerance > 0 and self.zero_tolerance / 10 <= self.z_norm <= 10 * self.zero_tolerance
+        size, tolerance = self.equilibrated.z_norm, self.equilibrated.zero_tolerance
+        return tolerance > 0 and tolerance / 10 <= size <= 10 * tolerance
 
     @property
     def is_rho_ambiguous(self) -> bool:
@@ -132,20 +176,51 @@ class Latents(ABC):
         at_most = self.mass * (1 - 1e-12)
         return self.is_zero_ambiguous or (self.is_rank_ambiguous and 0.0 < self.rho < at_most)
 
+    @property
+    def is_rho_decided(self) -> bool:
+        """Whether ρ hangs on any decision at a tolerance, ambiguous or not."""
+        is_zeroed = self.rho == 0.0 and self.equilibrated.z_norm > 0.0
+        return is_zeroed or self.is_rho_ambiguous or (self.is_truncated and 0.0 < self.rho < self.mass * (1 - 1e-12))
+
     @cached_property
+    def rho_bounds(self) -> tuple[float, float]:
+        """ρ_lower ≤ ρ ≤ ρ_upper = (√ρ ± δ)², never above N_f: how far rounding may have moved ρ.
+
+        e = A^{−½}z̄ with ‖e‖ = √ρ is off by 16·eps·cond(A^½)√ρ from A, and by the rounding of z̄ over √λ_r.
+        """
+        judged = self.equilibrated
+        roots = judged.frame.roots
+        if judged.z_norm == 0.0 and judged.mean_rounding == 0.0:
+            return 0.0, 0.0
+        if len(roots) == 0:
+            return 0.0, self.mass * (1.0 + 4.0 * EPS)
+        length = judged.mean_length
+        delta = 16.0 * EPS * float(roots[0] / roots[-1]) * length + judged.mean_rounding / float(roots[-1])
+        at_most = self.mass * (1.0 + 4.0 * EPS)
+        return max(0.0, length - delta) ** 2, min((length + delta) ** 2, at_most)
+
+    @property
+    def mean_length(self) -> float:
+        """√ρ as measured, before it is decided whether it is 0."""
+        return math.sqrt(self.frame.rho)
+
+    @property
     def rho_upper(self) -> float:
-        """ρ with its rounding error added, never above N_f: what lower bounds use."""
-        if self.rho == 0.0:
-            return 0.0
-        roots = self.frame.roots
-        inflated = self.rho * (1.0 + 16.0 * EPS * float(roots[0] / roots[-1]))
-        return min(inflated, self.mass * (1.0 + 4.0 * EPS))
+        """ρ with its rounding error added: what lower bounds use."""
+        return self.rho_bounds[1]
+
+    @property
+    def inverse_rho_error(self) -> float:
+        """How far rounding may have moved 1/ρ; inf where it may be all of it."""
+        lower, upper = self.rho_bounds
+        return 1.0 / lower - 1.0 / upper if lower > 0.0 else math.inf
 
 
 class FreeLatents(Latents):
     """A free generator: W is G itself, Z = I, A = wI, z̄ = w1, ρ = N_f, rank n_f."""
 
     zero_tolerance = 0.0
+    mean_rounding = 0.0
 
     def __init__(self, n: int, weight: float) -> None:
         self.width, self.weight, self.mass = n, weight, weight * n
@@ -174,6 +249,10 @@ class FreeLatents(Latents):
         return self.width
 
     @cached_property
+    def rho_bounds(self) -> tuple[float, float]:
+        return self.mass * (1.0 - 4.0 * EPS), self.mass * (1.0 + 4.0 * EPS)
+
+    @cached_property
     def frame(self) -> Frame:
         ones = np.full(self.width, 1.0 / math.sqrt(self.width))
         return Frame(None, np.full(self.width, math.sqrt(self.weight)), ones, self.mass)
@@ -188,35 +267,62 @@ class _SpectralLatents(Latents):
         """Nonzero eigenpairs of A, with the tolerance that decided their number."""
 
     @property
+    @abstractmethod
+    def equilibrated(self) -> _SpectralLatents: ...
+
+    @cached_property
     def eigenvalues(self) -> Float64:
-        return to_numpy64(self.spectrum.values)
+        s = to_numpy64(self.spectrum.singular_values)[: self.rank]
+        return (s + 16.0 * EPS * s[:1]) ** 2
 
     @property
     def is_rank_ambiguous(self) -> bool:  # type: ignore[override]
-        return self.spectrum.is_ambiguous
+        return self.equilibrated.spectrum.is_ambiguous
+
+    @property
+    def is_truncated(self) -> bool:  # type: ignore[override]
+        return self.rank < len(self.equilibrated.spectrum.singular_values)
 
     @property
     def rank_text(self) -> str:  # type: ignore[override]
-        return f"rank(Z) = {self.rank} (singular values above {self.spectrum.tolerance:.1e})"
+        judged = self.equilibrated
+        scaled = "" if judged.column_scale is None else " of columns scaled to norm 1"
+        return f"rank(Z) = {self.rank} (singular values{scaled} above {judged.spectrum.tolerance:.1e})"
+
+    @cached_property
+    def _mean_coordinates(self) -> Float64:
+        """A^{−½}z̄ in the frame, shape (r,)."""
+        roots = np.sqrt(to_numpy64(self.spectrum.values))
+        return np.asarray((to_numpy64(self.spectrum.vectors).T @ self.z_bar) / roots, dtype=np.float64)
+
+    @property
+    def mean_length(self) -> float:
+        return float(np.linalg.norm(self._mean_coordinates))
 
     @cached_property
     def frame(self) -> Frame:
-        Q, roots = to_numpy64(self.spectrum.vectors), np.sqrt(self.eigenvalues)
+        Q, roots = to_numpy64(self.spectrum.vectors), np.sqrt(to_numpy64(self.spectrum.values))
         if self.z_norm <= self.zero_tolerance:
             return Frame(Q, roots, None, 0.0)
-        e = (Q.T @ self.z_bar) / roots
-        length = float(np.linalg.norm(e))
+        length = self.mean_length
         # A mean outside the numerical range of A is no mean at all: only rounding can put it there.
-        return Frame(Q, roots, e / length, length**2) if length > 0 else Frame(Q, roots, None, 0.0)
+        return Frame(Q, roots, self._mean_coordinates / length, length**2) if length > 0 else Frame(Q, roots, None, 0.0)
 
 
 class SampledLatents(_SpectralLatents):
-    """Sampled noise Z (n_f, d_f), lifted to Z̃ by the coefficients of a polynomial generator."""
+    """Sampled noise Z (n_f, d_f), lifted to Z̃ by the coefficients of a polynomial generator.
 
-    def __init__(self, Z: Array, weight: float, coefficients: Coefficients | None = None) -> None:
+    ``is_scaled``: work on ZD⁻¹ with D the powers of two nearest to the column norms.
+    """
+
+    def __init__(
+        self, Z: Array, weight: float, coefficients: Coefficients | None = None, *, is_scaled: bool = False
+    ) -> None:
         self.Z, self.coefficients = Z, coefficients
         self.n, self.weight, self.mass = int(Z.shape[0]), weight, weight * int(Z.shape[0])
         self.width = lifted_dimension(Z.shape[1]) if coefficients is not None else int(Z.shape[1])
+        if is_scaled:
+            self.column_scale = self._nearest_scale
         self._dense = np.vstack(list(self._fresh_blocks())) if self.n * self.width <= BLOCK_NUMBERS else None
 
     def blocks(self) -> Iterator[Float64]:
@@ -224,10 +330,24 @@ class SampledLatents(_SpectralLatents):
         return iter([self._dense]) if self._dense is not None else self._fresh_blocks()
 
     def _fresh_blocks(self) -> Iterator[Float64]:
+        for block in self._users_blocks():
+            yield block if self.column_scale is None else block / self.column_scale
+
+    def _users_blocks(self) -> Iterator[Float64]:
         rows = max(1, BLOCK_NUMBERS // self.width)
         for start in range(0, self.n, rows):
             block = to_numpy64(self.Z[start : min(start + rows, self.n), :])
             yield block if self.coefficients is None else to_numpy64(lift(block, self.coefficients))
+
+    @cached_property
+    def _nearest_scale(self) -> Float64:
+        return powers_of_two(column_norms(self._users_blocks()))
+
+    @cached_property
+    def equilibrated(self) -> SampledLatents:
+        if self.column_scale is not None or np.ptp(self._nearest_scale) == 0.0:
+            return self  # one common factor decides nothing
+        return SampledLatents(self.Z, self.weight, self.coefficients, is_scaled=True)
 
     @cached_property
     def z_bar(self) -> Float64:
@@ -241,10 +361,11 @@ class SampledLatents(_SpectralLatents):
 
     @cached_property
     def spectrum(self) -> LatentSpectrum:
-        if self.coefficients is None:
-            return latent_spectrum(self.Z if self._dense is None or self.eps > EPS else self._dense, self.weight)
-        features = self._dense if self._dense is not None else np.vstack(list(self.blocks()))
-        return latent_spectrum(features, self.weight, eps=self.eps)
+        if self._dense is not None:
+            return latent_spectrum(self._dense, self.weight, eps=self.eps)
+        # The triangle has fewer rows than the features: its tolerance is told of the sums over n.
+        eps = max(self.eps, self.n * EPS / max(self.width, 64))
+        return latent_spectrum(triangle(self.blocks()), self.weight, eps=eps)
 
     @cached_property
     def eps(self) -> float:
@@ -254,8 +375,17 @@ class SampledLatents(_SpectralLatents):
     @cached_property
     def zero_tolerance(self) -> float:
         """8·eps·w·√n_f·‖Z‖_F, the rounding of a column sum of centred samples."""
+        return 8.0 * self.eps * self._mean_size
+
+    @property
+    def mean_rounding(self) -> float:
+        """8·EPS·w·√n_f·‖Z‖_F: the same for the samples as they stand in float64."""
+        return 8.0 * EPS * self._mean_size
+
+    @cached_property
+    def _mean_size(self) -> float:
         frobenius = math.sqrt(sum(float(np.vdot(block, block)) for block in self.blocks()))
-        return 8.0 * self.eps * self.weight * math.sqrt(self.n) * frobenius
+        return self.weight * math.sqrt(self.n) * frobenius
 
     def output_moments(self, W: Float64) -> tuple[Float64, Float64]:
         S, s = np.zeros((W.shape[1], W.shape[1])), np.zeros(W.shape[1])
@@ -286,7 +416,8 @@ class PopulationLatents(_SpectralLatents):
 
     zero_tolerance = 0.0
 
-    def __init__(self, dim: int, coefficients: Coefficients | None = None) -> None:
+    def __init__(self, dim: int, coefficients: Coefficients | None = None, *, is_scaled: bool = False) -> None:
+        self.dim, self.coefficients = dim, coefficients
         self.weight, self.mass = 1.0, 1.0
         if coefficients is None:
             self._mean, self._second = np.zeros(dim), np.eye(dim)
@@ -294,6 +425,24 @@ class PopulationLatents(_SpectralLatents):
             mean, second = lifted_normal_moments(dim, coefficients)
             self._mean, self._second = to_numpy64(mean), to_numpy64(second)
         self.width = len(self._mean)
+        if is_scaled:
+            self.column_scale = D = self._nearest_scale
+            self._mean, self._second = self._mean / D, self._second / D[:, None] / D
+
+    @cached_property
+    def _nearest_scale(self) -> Float64:
+        return powers_of_two(np.sqrt(np.diagonal(self._second)))
+
+    @cached_property
+    def equilibrated(self) -> PopulationLatents:
+        if self.column_scale is not None or np.ptp(self._nearest_scale) == 0.0:
+            return self
+        return PopulationLatents(self.dim, self.coefficients, is_scaled=True)
+
+    @property
+    def mean_rounding(self) -> float:
+        """Each entry of z̄ is one number of the lift."""
+        return 4.0 * EPS * self.z_norm
 
     @property
     def z_bar(self) -> Float64:

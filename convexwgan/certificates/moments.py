@@ -134,6 +134,21 @@ class GameEvidence:
         return 4.0 * self.dim * EPS * self.real.frobenius + self.roundoff * self.real.trace
 
     @property
+    def centred_error(self) -> float:
+        """How far an eigenvalue of C = M − mmᵀ/ρ may be off: that of M, and what errors of m, ρ and C itself move.
+
+        With δ = roundoff·√(N_r‖M‖_F) the error of m: (2‖m‖δ + δ²)/ρ + ‖m‖²·|error of 1/ρ| + (eigensolver)·‖m‖²/ρ.
+        inf where ρ is not known to be positive.
+        """
+        if not self.uses_skip_mean:
+            return self.spectrum_error
+        norm, delta = self.real.m_norm, self.roundoff * self.real.mean_scale
+        rho, inverse_error = self.latents.rho, self.latents.inverse_rho_error
+        moved = norm**2 * inverse_error if norm > 0.0 else 0.0
+        solver = (4.0 * self.dim * EPS + self.roundoff) * norm**2 / rho
+        return self.spectrum_error + (2.0 * norm * delta + delta**2) / rho + moved + solver
+
+    @property
     def uses_skip_mean(self) -> bool:
         """Whether m has to be matched exactly and the generator can do it (ρ > 0)."""
         return self.discriminator.skip and self.latents.rho > 0
@@ -195,7 +210,8 @@ def gather(
         raise InputError("wgan", wgan, "be covered by the moment bounds", remedy)
     X = as_samples(X, "X")
     real = real_moments(X, normalize)
-    return GameEvidence(wgan, real, _latents(generator, Z, latent, n_fake or real.n, normalize))
+    sees_weights = wgan.regularizer.of == "weights"
+    return GameEvidence(wgan, real, _latents(generator, Z, latent, n_fake or real.n, normalize, not sees_weights))
 
 
 def real_moments(X: Array, normalize: Normalize) -> RealMoments:
@@ -211,7 +227,10 @@ def real_moments(X: Array, normalize: Normalize) -> RealMoments:
     return RealMoments(weight * n, n, weight * m, 0.5 * (M + M.T), eps_of(X))
 
 
-def _latents(generator: Generator, Z: Any, latent: Latent | None, n_fake: int, normalize: Normalize) -> Latents:
+def _latents(
+    generator: Generator, Z: Any, latent: Latent | None, n_fake: int, normalize: Normalize, is_scaled: bool
+) -> Latents:
+    """The latent side; columns of features are scaled where the cost does not see the weights."""
     if isinstance(Z, Latent):
         Z, latent = None, Z
     if not generator.needs_noise:
@@ -222,9 +241,9 @@ def _latents(generator: Generator, Z: Any, latent: Latent | None, n_fake: int, n
     if latent is not None:
         if normalize != "mean":
             raise InputError("normalize", normalize, 'be "mean" for population noise', "a population has no sum")
-        return PopulationLatents(latent.dim, generator.coefficients)
+        return PopulationLatents(latent.dim, generator.coefficients, is_scaled=is_scaled)
     Z = as_samples(Z.array if isinstance(Z, DrawnNoise) else Z, "Z")
     if generator.kind == "relu":
         return relu_latents(to_numpy64(Z), generator.bias, normalize)
     weight = 1.0 if normalize == "sum" else 1.0 / int(Z.shape[0])
-    return SampledLatents(Z, weight, generator.coefficients)
+    return SampledLatents(Z, weight, generator.coefficients, is_scaled=is_scaled)

@@ -47,7 +47,7 @@ def repair(evidence: GameEvidence, claimed: Attained, dtype: np.dtype[np.floatin
         W = _step(evidence, current, margin)
         if W is None:
             break
-        repaired = attain(evidence, W.astype(dtype).astype(np.float64))
+        repaired = attain(evidence, evidence.latents.rounded(W, dtype))
         if repaired.violation < best.violation:
             best = repaired
         if is_feasible(evidence, best, dtype):
@@ -84,10 +84,11 @@ def _step(evidence: GameEvidence, current: Attained, margin: float) -> Float64 |
 def _linear_step(evidence: GameEvidence, current: Attained, radius: float) -> Float64 | None:
     """s' = m + (s − m)·β_d/‖s − m‖ and W' = W + direction (s' − s)ᵀ, where directionᵀz̄ = 1."""
     frame, latents = evidence.latents.frame, evidence.latents
-    if frame.e is None:
+    sees_weights = evidence.regularizer.of == "weights"
+    if latents.z_norm == 0.0 or (frame.e is None and not sees_weights):
         return None
     shrunk = evidence.real.m + (current.s - evidence.real.m) * min(1.0, radius / current.dist)
-    if evidence.regularizer.of == "weights":  # the cheapest direction: z̄/‖z̄‖²
+    if frame.e is None or sees_weights:  # the cheapest direction: z̄/‖z̄‖²
         direction = latents.z_bar / latents.z_norm**2
     else:  # A⁺z̄/ρ
         direction = frame.weights(frame.e[:, None])[:, 0] / math.sqrt(frame.rho)
@@ -103,7 +104,7 @@ def _quadratic_target(evidence: GameEvidence, current: Attained, margin: float) 
     if evidence.beta is None:
         return _Target(T, m) if skip else None
     C = evidence.real.M - np.outer(m, m) / latents.rho if skip else evidence.real.M
-    rank = evidence.free_rank
+    rank = min(evidence.free_rank, len(latents.frame.roots) - (1 if skip else 0))
     gamma = evidence.centred_eigenvalues
     nearest = max(0.0, float(gamma[rank]) if rank < len(gamma) else 0.0, -float(gamma[-1]) if skip else 0.0)
     ends = np.linalg.eigvalsh(C - T)

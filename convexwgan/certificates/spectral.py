@@ -7,6 +7,8 @@ a norm bound or where the `weights` cost leaves a duality gap.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from convexwgan.arrays import Float64
@@ -31,19 +33,18 @@ def spectral_bound(evidence: GameEvidence) -> LowerBound | None:
     if evidence.discriminator.kind != "quadratic" or not evidence.regularizer.is_quadratic:
         return None
     gamma, rank, constant = _spectrum(evidence)
+    error = evidence.spectrum_error if evidence.regularizer.kind == "weights" else evidence.centred_error
+    if not math.isfinite(error):
+        return None
+    floor = max(0.0, float(gamma[rank]) - error if rank < len(gamma) else 0.0, -float(gamma[-1]) - error)
     inverse = 0.5 * evidence.strength * _inverse_eigenvalues(evidence, min(rank, len(gamma)))
-    gamma = gamma - evidence.spectrum_error - _mean_error(evidence)
+    gamma = gamma - error
     if evidence.beta is not None:
         value = constant + float(inverse @ np.maximum(gamma[: len(inverse)] - evidence.beta, 0.0))
-        rounding = evidence.roundoff * value
+        rounding = evidence.roundoff * value + _constant_error(evidence, constant)
         return LowerBound(value - rounding, rounding)
-    floor = max(
-        0.0,
-        float(gamma[rank]) if rank < len(gamma) else 0.0,
-        -float(gamma[-1]) - 2.0 * evidence.spectrum_error,
-    )
     value = constant + _piecewise_linear_minimum(gamma, inverse, floor)
-    rounding = evidence.roundoff * (value + floor)
+    rounding = evidence.roundoff * (value + floor) + _constant_error(evidence, constant)
     checks = () if rank >= len(gamma) or floor == 0.0 else (rank_check(evidence),)
     return LowerBound(value - rounding, rounding, checks=checks)
 
@@ -55,21 +56,19 @@ def _spectrum(evidence: GameEvidence) -> tuple[Float64, int, float]:
     return evidence.centred_eigenvalues, evidence.free_rank, evidence.mean_cost
 
 
-def _mean_error(evidence: GameEvidence) -> float:
-    """What the rounding error of ρ moves in mmᵀ/ρ."""
-    if not evidence.uses_skip_mean:
+def _constant_error(evidence: GameEvidence, constant: float) -> float:
+    """What the rounding of m, which may cancel, moves in (β_g/2)‖m‖²/ρ."""
+    if constant == 0.0:
         return 0.0
-    latents = evidence.latents
-    return evidence.real.m_norm**2 * max(0.0, 1.0 / latents.rho - 1.0 / latents.rho_upper)
+    real = evidence.real
+    return evidence.roundoff * evidence.strength * real.mean_scale * real.m_norm / evidence.latents.rho_upper
 
 
 def _inverse_eigenvalues(evidence: GameEvidence, count: int) -> Float64:
     """1/λ_i, i ≤ count, each rounded down; 1 for the output cost."""
     if evidence.regularizer.kind == "output":
         return np.ones(count)
-    values = evidence.latents.eigenvalues[:count]
-    conditions = np.sqrt(values[:1] / values) if count else values
-    return 1.0 / (values * (1.0 + 16.0 * EPS * conditions))
+    return 1.0 / (evidence.latents.eigenvalues[:count] * (1.0 + 4.0 * EPS))
 
 
 def _piecewise_linear_minimum(gamma: Float64, inverse: Float64, floor: float) -> float:
@@ -91,7 +90,9 @@ def rank_check(evidence: GameEvidence) -> Check:
 
 
 def rho_check(evidence: GameEvidence) -> Check:
-    """Whether ρ = z̄ᵀA⁺z̄ is a number and not a judgement."""
+    """Whether ρ = z̄ᵀA⁺z̄ is a number and not a judgement; the decisions that it rests on, with their tolerances."""
     latents = evidence.latents
-    detail = f"ρ = {latents.rho:.6g}, ‖z̄‖ = {latents.z_norm:.3g}, zero tolerance {latents.zero_tolerance:.1e}"
+    detail = f"ρ = {latents.rho:.6g}, {latents.mean_text}"
+    if latents.is_truncated:
+        detail += f", {latents.rank_text}"
     return Check("the mean of the noise is unambiguous", not latents.is_rho_ambiguous, detail)

@@ -161,8 +161,12 @@ def _same_discriminator(
     excess, text = _dual_excess(evidence, adversary)
     slack = max(precision, 1e-8)
     checks = [Check("the discriminator is feasible as stored", excess <= slack, text)]
+    attained = discriminator_bound(evidence, adversary, _window(claim))
+    alone = replace(certificate, lower=attained.value)
+    closes = attained.value >= certificate.lower or alone.relative_gap <= certificate.tol
+    text = f"its own bound {attained.value:.12g}, relative gap {alone.relative_gap:.1e}"
+    checks.append(Check("the discriminator closes the gap", closes, text))
     if claim.bound is not None:
-        attained = discriminator_bound(evidence, adversary, _window(claim))
         allowance = _allowance(certificate, precision) + 4.0 * attained.rounding
         holds = float(claim.bound) <= attained.value + allowance
         text = f"claimed {claim.bound:.12g}, its own bound {attained.value:.12g}"

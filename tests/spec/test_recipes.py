@@ -191,6 +191,7 @@ BROKEN_FILES: dict[str, tuple[bytes, str]] = {
     "empty.npy": (b"", "cannot be read"),
     "text.npz": (b"no archive", "cannot be read"),
     "ragged.csv": (b"a,b\n1,2\n3\n", "row 3: 1 cells instead of 2"),
+    "semicolons.csv": (b"1;2\n3;4\n", "separated by commas"),
     "words.csv": (b"a,b\n1,two\n", "row 2: 'two' is no number"),
     "binary.csv": (b"\xff\xfe\x00", "cannot be read"),
 }

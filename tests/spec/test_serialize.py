@@ -18,7 +18,7 @@ from convexwgan.spec.regularizer import Regularizer
 from convexwgan.spec.serialize import dump, wgan_from_dict, wgan_to_dict
 from convexwgan.spec.wgan import WGAN
 
-positive = st.floats(min_value=1e-300, max_value=1e300)
+positive = st.floats(min_value=1e-100, max_value=1e100)
 coefficient = st.floats(min_value=0.001, max_value=1e6)
 regularisation = st.one_of(positive.map(lambda beta: {"beta": beta}), st.just({"norm_bound": True}))
 discriminators = st.one_of(

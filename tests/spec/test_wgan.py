@@ -9,6 +9,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from convexwgan.errors import InputError
@@ -136,3 +137,18 @@ def test_latex_of_the_program_is_math_in_ascii(formula: str) -> None:
 def test_incomplete_wgan_prints_its_parts() -> None:
     assert str(PARTS[0] + PARTS[2]) == f"{PARTS[0]}\n{PARTS[2]}"
     assert repr(WGAN()) == "WGAN()"
+
+
+def test_sum_of_the_parts_is_their_wgan() -> None:
+    parts = [Discriminator.linear(beta=1.0), Generator.free(), Regularizer.output(2.0)]
+    assert sum(parts) == parts[0] + parts[1] + parts[2]
+    assert 0 + (parts[0] + parts[1]) == parts[0] + parts[1]
+
+
+@pytest.mark.parametrize("left", [5, None, "linear", 0.5, False, np.ones(2)])
+@pytest.mark.parametrize(
+    "right", [Discriminator.linear(beta=1.0), Generator.free(), Regularizer.output(), WGAN(generator=Generator.free())]
+)
+def test_anything_else_on_the_left_of_plus_is_an_error_too(left: Any, right: Any) -> None:
+    with pytest.raises(InputError, match="Discriminator, Generator or Regularizer"):
+        left + right

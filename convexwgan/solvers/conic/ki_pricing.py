@@ -20,22 +20,25 @@ moments of (a, b) are nonnegative.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from convexwgan.arrays import Float64
-from convexwgan.errors import InputError, SolveError
+from convexwgan.errors import InputError, MemoryLimitError, SolveError
 from convexwgan.geometry.moments import require_matrix
 from convexwgan.geometry.spectra import EPS
+from convexwgan.solvers.conic.ki_descent import descend
+from convexwgan.solvers.conic.memory import available_bytes
 
 Evidence = Mapping[str, Float64]
 _PAIRS = ("N_aa", "N_bb", "N_ab")
 _TEMPERATURES = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
 _STEP_N = 6.0  # the N are searched in units of 6/n and R of 0.3: measured best among 0.5 … 20 and 0.1 … 3
 _STEP_R = 0.3
-_MEMORY = 10
+_VECTORS = 36  # of all the variables that the descent keeps
 _FLOOR = 1e-12  # keeps L positive definite where the price is 0
 _MARGIN = 1e-9
 _MARGINS = (2e-9, 1e-7, 1e-5, 1e-3)  # what λ gives away so that K(λ) is positive definite in float64
@@ -88,6 +91,7 @@ def pricing_relaxation(
 
     Raises:
         InputError: shapes that do not fit.
+        MemoryLimitError: n too large for n × n multipliers.
         SolveError: the multipliers found cannot be proved in float64.
 
     Reference: MATH 2.4 "High rank"; Burer 2009 (doubly nonnegative relaxations of completely positive programs).
@@ -246,9 +250,27 @@ def _largest(ZH: Float64, point: _Point) -> float:
     return _leading(ZH, point, 1e-300).value
 
 
+def _check_memory(n: int, d: int, pairs: bool) -> None:
+    """The search holds its past steps and gradients, and a few matrices of side n + d.
+
+    Raises:
+        MemoryLimitError: with the number of bytes.
+    """
+    needed = 8 * (_VECTORS * (3 * n * n if pairs else n) + 10 * (n + d) ** 2)
+    allowed = available_bytes()
+    if needed > allowed:
+        cheaper = "pairs=False, or " if pairs else ""
+        raise MemoryLimitError(
+            f"the pricing relaxation of {n} rows needs about {needed:,} bytes ({needed / 2**30:.1f} GiB) and "
+            f"{allowed:,} are available: use {cheaper}the cheap bound geometry.pricing.price_upper_bound."
+        )
+
+
 def _search(Z: Float64, R: Float64, G: Float64 | None, pairs: bool, max_iter: int, time_limit: float | None) -> _Point:
     """min μ over D, N ≥ 0 and (G given) R with ⟨R, G⟩ = 1, from D = 2‖R‖², N = 0; ‖Z‖ = 1. The best D is shifted."""
-    n, deadline = len(Z), None if time_limit is None else time.monotonic() + time_limit
+    n, d = Z.shape
+    _check_memory(n, d, pairs)
+    deadline = None if time_limit is None else time.monotonic() + time_limit
     count = 3 * n * n if pairs else 0
     unit, off, ZH = _STEP_N / n, 1 - np.eye(n), Z @ _metric_root(Z)
 
@@ -256,9 +278,9 @@ def _search(Z: Float64, R: Float64, G: Float64 | None, pairs: bool, max_iter: in
         N = unit * x[n : n + count].reshape(3, n, n) if pairs else None
         return _Point(x[:n], N, R if G is None else _on_plane(_STEP_R * x[n + count :].reshape(G.shape), G))
 
-    def fun(x: Float64, temperature: float) -> tuple[float, Float64]:
+    def fun(x: Float64, temperature: float, scale: float) -> tuple[float, Float64]:
         point = read(x)
-        top = _leading(ZH, point, temperature * scale)
+        top = _leading(ZH, point, temperature)
         a, b = (top.W + top.Y) / 2, (top.W - top.Y) / 2
         ap, bp = a * top.p, b * top.p
         gradient = [(top.Y**2 - top.W**2) @ top.p / 4]
@@ -271,11 +293,11 @@ def _search(Z: Float64, R: Float64, G: Float64 | None, pairs: bool, max_iter: in
     x = np.concatenate([np.full(n, 2 * np.linalg.norm(R, 2) ** 2), np.zeros(count)])
     if G is not None:
         x = np.concatenate([x, R.ravel() / _STEP_R])
-    lower = np.full(len(x), -np.inf)
-    lower[n : n + count] = 0.0
     for temperature in _TEMPERATURES:
         scale = _largest(ZH, read(x))
-        x = _quasi_newton(fun, x, temperature, max_iter, lower, deadline)
+        x = descend(
+            partial(fun, temperature=temperature * scale, scale=scale), x, slice(n, n + count), max_iter, deadline
+        )
     point = read(x)
     return _Point(point.D + 2 * (1 + _MARGIN) * max(_largest(ZH, point), 0.0) + _FLOOR, point.pairs, point.R)
 
@@ -287,35 +309,6 @@ def _on_plane(R: Float64, G: Float64) -> Float64:
 
 def _off_plane(gradient: Float64, G: Float64) -> Float64:
     return gradient - np.sum(gradient * G) / np.sum(G**2) * G
-
-
-def _quasi_newton(
-    fun: Callable[..., tuple[float, Float64]],
-    x: Float64,
-    temperature: float,
-    max_iter: int,
-    lower: Float64,
-    deadline: float | None,
-) -> Float64:
-    """L-BFGS-B at one temperature."""
-    from scipy.optimize import Bounds, minimize
-
-    def stop(xk: Float64) -> None:
-        if deadline is not None and time.monotonic() > deadline:
-            raise StopIteration
-
-    if deadline is not None and time.monotonic() > deadline:
-        return x
-    found = minimize(
-        lambda x: fun(x, temperature),
-        x,
-        method="L-BFGS-B",
-        jac=True,
-        bounds=Bounds(lower, np.inf),
-        callback=stop,
-        options={"maxiter": max_iter, "maxfun": 2 * max_iter, "maxcor": _MEMORY},
-    )
-    return np.asarray(found.x)
 
 
 def _proved(Z: Float64, point: _Point) -> PricingBound:
