@@ -117,7 +117,8 @@ class Problem:
             NotCoveredError: no theorem covers the pair; with the reason and the nearest pair that works.
         """
         route = self.route()
-        self._forget_changed_data()
+        if data:
+            self._forget_changed_data()
         return explain_route(
             route,
             self.data if data else None,

@@ -379,7 +379,7 @@ def test_torch_tensors_without_dense_numbers_are_refused() -> None:
         refuses(error, "X", remedy)
 
 
-@pytest.mark.parametrize("device", ["meta", object(), 5.5])
+@pytest.mark.parametrize("device", ["meta", object()])
 def test_torch_devices_that_hold_no_numbers_are_refused(device: Any) -> None:
     torch = pytest.importorskip("torch")
     with pytest.raises(InputError) as error:

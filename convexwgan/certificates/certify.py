@@ -87,7 +87,7 @@ def certify(
         if is_feasible(evidence, nothing) and nothing.value <= chosen.value:  # generating nothing is the optimum
             chosen, certificate = nothing, _certificate(evidence, nothing, lower, tol, dual_checks)
     moved = chosen is not claimed
-    weights = evidence.latents.users_weights(chosen.W).astype(dtype) if moved else claim.weights
+    weights = chosen.W.astype(dtype) if moved else claim.weights
     return _audit(certificate, weights, lower.adversary, moved)
 
 
@@ -131,7 +131,7 @@ def _may_be_infeasible(evidence: GameEvidence, attained: Attained) -> bool:
 
 
 def _read_weights(evidence: GameEvidence, claim: Claim) -> tuple[Float64 | None, np.dtype[Any], Checks]:
-    """The claimed weights on the internal features, with their own dtype; None with a failing check when malformed."""
+    """The claimed weights in float64 with their own dtype; None with a failing check when malformed."""
     dtype: np.dtype[Any] = np.dtype(np.float64)
     if claim.hidden is not None:
         return _read_network(evidence, claim.hidden)
@@ -144,7 +144,7 @@ def _read_weights(evidence: GameEvidence, claim: Claim) -> tuple[Float64 | None,
     if W.shape != expected or not bool(np.isfinite(W).all()):
         detail = f"shape {W.shape}, expected {expected} and finite"
         return None, dtype, (Check("the weights are well formed", False, detail),)
-    return evidence.latents.internal_weights(W), dtype, ()
+    return W, dtype, ()
 
 
 def _read_network(evidence: GameEvidence, hidden: Any) -> tuple[Float64 | None, np.dtype[Any], Checks]:

@@ -5,7 +5,7 @@ S = w GᵀG = WᵀAW and s = w Gᵀ1 = Wᵀz̄, hence S ⪰ ssᵀ/ρ. A free gen
 moments only.
 
 Rank and ρ do not change under Z ↦ ZD⁻¹, W ↦ DW, D > 0 diagonal: both are decided on columns of norm about 1, so
-that small numbers are not taken for zeros. Where the cost does not see W, all else is in those columns too.
+that small numbers are not taken for zeros. Where the cost does not see W, the frame is that of ZD⁻¹ too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,26 +39,30 @@ Coefficients = tuple[float, float, float]
 class Frame:
     """Orthonormal coordinates Y = A^½W of the generator, shape (r, d): S = YᵀY and s = √ρ Yᵀe.
 
-    Q (p, r) and roots (r,) are eigenvectors and square roots of eigenvalues of A (Q None: the identity);
-    e (r,) is the unit vector A^{−½}z̄/√ρ, None where z̄ = 0.
+    Q (p, r) and roots (r,) are eigenvectors and square roots of eigenvalues of D⁻¹AD⁻¹ (Q None: the identity),
+    D (p,) the scale of the columns, None for 1; e (r,) is the unit vector A^{−½}z̄/√ρ, None where z̄ = 0.
     """
 
     Q: Float64 | None
     roots: Float64
     e: Float64 | None
     rho: float
+    scale: Float64 | None = None
 
     def coordinates(self, W: Float64) -> Float64:
         """Y = A^½W."""
+        W = W if self.scale is None else self.scale[:, None] * W
         return self.roots[:, None] * (W if self.Q is None else self.Q.T @ W)
 
     def weights(self, Y: Float64) -> Float64:
         """W = A^{−½}Y, the least-norm weights with these coordinates."""
         Y = Y / self.roots[:, None]
-        return Y if self.Q is None else self.Q @ Y
+        W = Y if self.Q is None else self.Q @ Y
+        return W if self.scale is None else W / self.scale[:, None]
 
     def weights_transposed(self, B: Float64) -> Float64:
         """A^{−½}B, coordinates of the functional ⟨B, W⟩: A⁺B = weights(weights_transposed(B))."""
+        B = B if self.scale is None else B / self.scale[:, None]
         return (B if self.Q is None else self.Q.T @ B) / self.roots[:, None]
 
 
@@ -69,20 +73,7 @@ class Latents(ABC):
     weight: float
     width: int
     column_scale: Float64 | None = None
-    """D of the internal features ZD⁻¹, shape (p,); None: the features are the user's own."""
-
-    def internal_weights(self, W: Float64) -> Float64:
-        """W' = DW: the user's weights as weights on the internal features."""
-        return W if self.column_scale is None else self.column_scale[:, None] * W
-
-    def users_weights(self, W: Float64) -> Float64:
-        """W = D⁻¹W', the inverse of ``internal_weights``; both are exact, D being powers of two."""
-        return W if self.column_scale is None else W / self.column_scale[:, None]
-
-    def rounded(self, W: Float64, dtype: np.dtype[Any]) -> Float64:
-        """Internal weights after storage in the user's units and dtype."""
-        with np.errstate(over="ignore"):
-            return self.internal_weights(self.users_weights(W).astype(dtype).astype(np.float64))
+    """D, shape (p,), powers of two: rank, ρ and frame are those of ZD⁻¹. None for 1."""
 
     @property
     @abstractmethod
@@ -110,12 +101,12 @@ class Latents(ABC):
     @property
     @abstractmethod
     def zero_tolerance(self) -> float:
-        """‖z̄‖ at or below this counts as z̄ = 0: rounding of the samples explains it."""
+        """‖D⁻¹z̄‖ at or below this counts as z̄ = 0: rounding of the samples explains it."""
 
     @property
     @abstractmethod
     def mean_rounding(self) -> float:
-        """How far z̄ may be off, summed in float64."""
+        """How far D⁻¹z̄ may be off, summed in float64."""
 
     @property
     @abstractmethod
@@ -152,9 +143,19 @@ class Latents(ABC):
         """‖z̄‖."""
         return float(np.linalg.norm(self.z_bar))
 
+    @cached_property
+    def scaled_mean(self) -> Float64:
+        """D⁻¹z̄."""
+        return self.z_bar if self.column_scale is None else self.z_bar / self.column_scale
+
+    @cached_property
+    def scaled_norm(self) -> float:
+        """‖D⁻¹z̄‖."""
+        return float(np.linalg.norm(self.scaled_mean))
+
     @property
     def z_norm_upper(self) -> float:
-        """‖z̄‖ with its rounding error added."""
+        """‖z̄‖ with its rounding error added, where the columns are not scaled."""
         return self.z_norm * (1.0 + 4.0 * EPS) + self.mean_rounding
 
     @property
@@ -162,12 +163,12 @@ class Latents(ABC):
         """‖z̄‖ with the tolerance at which it counts as 0."""
         judged = self.equilibrated
         scaled = "" if judged.column_scale is None else " of columns scaled to norm 1"
-        return f"‖z̄‖ = {judged.z_norm:.3g}{scaled}, zero tolerance {judged.zero_tolerance:.1e}"
+        return f"‖z̄‖ = {judged.scaled_norm:.3g}{scaled}, zero tolerance {judged.zero_tolerance:.1e}"
 
     @property
     def is_zero_ambiguous(self) -> bool:
         """Whether z̄ = 0 is a matter of judgement: ‖z̄‖ within a factor 10 of its tolerance."""
-        size, tolerance = self.equilibrated.z_norm, self.equilibrated.zero_tolerance
+        size, tolerance = self.equilibrated.scaled_norm, self.equilibrated.zero_tolerance
         return tolerance > 0 and tolerance / 10 <= size <= 10 * tolerance
 
     @property
@@ -179,7 +180,7 @@ class Latents(ABC):
     @property
     def is_rho_decided(self) -> bool:
         """Whether ρ hangs on any decision at a tolerance, ambiguous or not."""
-        is_zeroed = self.rho == 0.0 and self.equilibrated.z_norm > 0.0
+        is_zeroed = self.rho == 0.0 and self.equilibrated.scaled_norm > 0.0
         return is_zeroed or self.is_rho_ambiguous or (self.is_truncated and 0.0 < self.rho < self.mass * (1 - 1e-12))
 
     @cached_property
@@ -190,7 +191,7 @@ class Latents(ABC):
         """
         judged = self.equilibrated
         roots = judged.frame.roots
-        if judged.z_norm == 0.0 and judged.mean_rounding == 0.0:
+        if judged.scaled_norm == 0.0 and judged.mean_rounding == 0.0:
             return 0.0, 0.0
         if len(roots) == 0:
             return 0.0, self.mass * (1.0 + 4.0 * EPS)
@@ -293,7 +294,7 @@ class _SpectralLatents(Latents):
     def _mean_coordinates(self) -> Float64:
         """A^{−½}z̄ in the frame, shape (r,)."""
         roots = np.sqrt(to_numpy64(self.spectrum.values))
-        return np.asarray((to_numpy64(self.spectrum.vectors).T @ self.z_bar) / roots, dtype=np.float64)
+        return np.asarray((to_numpy64(self.spectrum.vectors).T @ self.scaled_mean) / roots, dtype=np.float64)
 
     @property
     def mean_length(self) -> float:
@@ -302,17 +303,17 @@ class _SpectralLatents(Latents):
     @cached_property
     def frame(self) -> Frame:
         Q, roots = to_numpy64(self.spectrum.vectors), np.sqrt(to_numpy64(self.spectrum.values))
-        if self.z_norm <= self.zero_tolerance:
-            return Frame(Q, roots, None, 0.0)
         length = self.mean_length
         # A mean outside the numerical range of A is no mean at all: only rounding can put it there.
-        return Frame(Q, roots, self._mean_coordinates / length, length**2) if length > 0 else Frame(Q, roots, None, 0.0)
+        if self.scaled_norm <= self.zero_tolerance or length == 0.0:
+            return Frame(Q, roots, None, 0.0, self.column_scale)
+        return Frame(Q, roots, self._mean_coordinates / length, length**2, self.column_scale)
 
 
 class SampledLatents(_SpectralLatents):
     """Sampled noise Z (n_f, d_f), lifted to Z̃ by the coefficients of a polynomial generator.
 
-    ``is_scaled``: work on ZD⁻¹ with D the powers of two nearest to the column norms.
+    ``is_scaled``: rank, ρ and frame are those of ZD⁻¹, D the powers of two nearest to the column norms.
     """
 
     def __init__(
@@ -321,27 +322,31 @@ class SampledLatents(_SpectralLatents):
         self.Z, self.coefficients = Z, coefficients
         self.n, self.weight, self.mass = int(Z.shape[0]), weight, weight * int(Z.shape[0])
         self.width = lifted_dimension(Z.shape[1]) if coefficients is not None else int(Z.shape[1])
+        self._dense = np.vstack(list(self._fresh_blocks())) if self.n * self.width <= BLOCK_NUMBERS else None
         if is_scaled:
             self.column_scale = self._nearest_scale
-        self._dense = np.vstack(list(self._fresh_blocks())) if self.n * self.width <= BLOCK_NUMBERS else None
 
     def blocks(self) -> Iterator[Float64]:
         """The features in float64, block by block; data larger than a block is never copied whole."""
         return iter([self._dense]) if self._dense is not None else self._fresh_blocks()
 
     def _fresh_blocks(self) -> Iterator[Float64]:
-        for block in self._users_blocks():
-            yield block if self.column_scale is None else block / self.column_scale
-
-    def _users_blocks(self) -> Iterator[Float64]:
         rows = max(1, BLOCK_NUMBERS // self.width)
         for start in range(0, self.n, rows):
             block = to_numpy64(self.Z[start : min(start + rows, self.n), :])
             yield block if self.coefficients is None else to_numpy64(lift(block, self.coefficients))
 
+    def _scaled_blocks(self) -> Iterator[Float64]:
+        D = self.column_scale
+        return self.blocks() if D is None else (block / D for block in self.blocks())
+
+    @cached_property
+    def _column_norms(self) -> Float64:
+        return column_norms(self.blocks())
+
     @cached_property
     def _nearest_scale(self) -> Float64:
-        return powers_of_two(column_norms(self._users_blocks()))
+        return powers_of_two(self._column_norms)
 
     @cached_property
     def equilibrated(self) -> SampledLatents:
@@ -362,10 +367,10 @@ class SampledLatents(_SpectralLatents):
     @cached_property
     def spectrum(self) -> LatentSpectrum:
         if self._dense is not None:
-            return latent_spectrum(self._dense, self.weight, eps=self.eps)
+            return latent_spectrum(next(self._scaled_blocks()), self.weight, eps=self.eps)
         # The triangle has fewer rows than the features: its tolerance is told of the sums over n.
         eps = max(self.eps, self.n * EPS / max(self.width, 64))
-        return latent_spectrum(triangle(self.blocks()), self.weight, eps=eps)
+        return latent_spectrum(triangle(self._scaled_blocks()), self.weight, eps=eps)
 
     @cached_property
     def eps(self) -> float:
@@ -384,8 +389,8 @@ class SampledLatents(_SpectralLatents):
 
     @cached_property
     def _mean_size(self) -> float:
-        frobenius = math.sqrt(sum(float(np.vdot(block, block)) for block in self.blocks()))
-        return self.weight * math.sqrt(self.n) * frobenius
+        norms = self._column_norms if self.column_scale is None else self._column_norms / self.column_scale
+        return self.weight * math.sqrt(self.n) * float(np.linalg.norm(norms))
 
     def output_moments(self, W: Float64) -> tuple[Float64, Float64]:
         S, s = np.zeros((W.shape[1], W.shape[1])), np.zeros(W.shape[1])
@@ -426,8 +431,7 @@ class PopulationLatents(_SpectralLatents):
             self._mean, self._second = to_numpy64(mean), to_numpy64(second)
         self.width = len(self._mean)
         if is_scaled:
-            self.column_scale = D = self._nearest_scale
-            self._mean, self._second = self._mean / D, self._second / D[:, None] / D
+            self.column_scale = self._nearest_scale
 
     @cached_property
     def _nearest_scale(self) -> Float64:
@@ -442,7 +446,7 @@ class PopulationLatents(_SpectralLatents):
     @property
     def mean_rounding(self) -> float:
         """Each entry of z̄ is one number of the lift."""
-        return 4.0 * EPS * self.z_norm
+        return 4.0 * EPS * self.scaled_norm
 
     @property
     def z_bar(self) -> Float64:
@@ -454,7 +458,8 @@ class PopulationLatents(_SpectralLatents):
 
     @cached_property
     def spectrum(self) -> LatentSpectrum:
-        return gram_latent_spectrum(self._second)
+        D = self.column_scale
+        return gram_latent_spectrum(self._second if D is None else self._second / D[:, None] / D)
 
     def output_moments(self, W: Float64) -> tuple[Float64, Float64]:
         S = W.T @ (self._second @ W)

@@ -47,7 +47,9 @@ def repair(evidence: GameEvidence, claimed: Attained, dtype: np.dtype[np.floatin
         W = _step(evidence, current, margin)
         if W is None:
             break
-        repaired = attain(evidence, evidence.latents.rounded(W, dtype))
+        with np.errstate(over="ignore"):
+            W = W.astype(dtype).astype(np.float64)
+        repaired = attain(evidence, W)
         if repaired.violation < best.violation:
             best = repaired
         if is_feasible(evidence, best, dtype):

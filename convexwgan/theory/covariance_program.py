@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.equation_4_free_generator import rank_condition
 from convexwgan.theory.forms import Form, Stage
-from convexwgan.theory.realization import realize
-from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, Reduction
+from convexwgan.theory.moment_reduction import MomentReduction
+from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition
 
 
-class CovarianceProgram(Reduction):
+class CovarianceProgram(MomentReduction):
     """min (β_g/2) tr S s.t. −β_d I ⪯ M − S ⪯ β_d I, S ⪰ 0 [S ⪰ mmᵀ/ρ, s = m]: exact when the noise carries its rank."""
 
     name = "second moments in a semidefinite program"
@@ -30,6 +29,3 @@ class CovarianceProgram(Reduction):
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
         size = Condition(f"two semidefinite blocks of side {data.dim}", True)
         return (size,) if form.discriminator.norm_bound or form.discriminator.skip else (size, rank_condition(data))
-
-    def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
-        return candidate if candidate.moments is None else candidate.having(weights=realize(candidate.moments, data))

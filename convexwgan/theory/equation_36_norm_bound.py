@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.equation_4_free_generator import convex_in_S_only
 from convexwgan.theory.forms import Form, Stage
-from convexwgan.theory.realization import realize
-from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, Reduction
+from convexwgan.theory.moment_reduction import MomentReduction
+from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition
 
 
-class NormBoundThreshold(Reduction):
+class NormBoundThreshold(MomentReduction):
     """min (β_g/2) tr S + ‖M − S‖₂: S = (M − t)₊, t = σ²_{j+1}, j = min(⌊2/β_g⌋, rank available); t = 0 past rank(X)."""
 
     name = "the next eigenvalue is the threshold"
@@ -29,6 +28,3 @@ class NormBoundThreshold(Reduction):
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
         wanted = int(min(2.0 / form.regularizer.strength, 1e15))
         return (Condition(f"⌊2/β_g⌋ = {wanted}, rank available {data.rank}: j = {min(wanted, data.rank)}", True),)
-
-    def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
-        return candidate if candidate.moments is None else candidate.having(weights=realize(candidate.moments, data))

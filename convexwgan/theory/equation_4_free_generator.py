@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from convexwgan.arrays import Array, namespace
-from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form, Stage
-from convexwgan.theory.realization import realize
-from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, Reduction, no
+from convexwgan.theory.moment_reduction import MomentReduction
+from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, no
 
 
-class FreeThreshold(Reduction):
+class FreeThreshold(MomentReduction):
     """S = (M − β_d)₊ on the spectrum, G = L(Σ² − β_d)₊^½Vᵀ with LᵀL = I; value (β_g/2) Σ(σ_i² − β_d)₊.
 
     Infeasible iff n_f < k = #{σ_i² > β_d}: S has rank at most n_f, and then ‖M − S‖ ≥ σ²_{n_f+1} (Weyl, ours).
@@ -30,9 +29,6 @@ class FreeThreshold(Reduction):
 
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
         return (rank_condition(data),)
-
-    def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
-        return candidate if candidate.moments is None else candidate.having(weights=realize(candidate.moments, data))
 
 
 def rank_condition(data: GameData) -> Condition:

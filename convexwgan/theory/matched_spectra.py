@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.equation_4_free_generator import rank_condition
 from convexwgan.theory.forms import Form, Stage
-from convexwgan.theory.realization import realize
-from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, Reduction
+from convexwgan.theory.moment_reduction import MomentReduction
+from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition
 
 
-class MatchedSpectra(Reduction):
+class MatchedSpectra(MomentReduction):
     """The W of eq 15, largest with largest, is optimal for (β_g/2)‖W‖_F²; value (β_g/2) Σ(σ_i² − β_d)₊/λ_i.
 
     Lower bound: ‖W‖² ≥ Σλ_i(S)/λ_i(A) (von Neumann) and λ_i(S) ≥ (σ_i² − β_d)₊ (Weyl). Unless the λ_i are equal
@@ -34,6 +33,3 @@ class MatchedSpectra(Reduction):
         spread = f"λ from {float(values[0]):.4g} to {float(values[-1]):.4g}" if data.rank else "no λ > 0"
         rank = () if form.discriminator.norm_bound else (rank_condition(data),)
         return (*rank, Condition(f"spectrum of the noise: {spread}", data.rank > 0))
-
-    def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
-        return candidate if candidate.moments is None else candidate.having(weights=realize(candidate.moments, data))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form, Stage
-from convexwgan.theory.realization import realize
-from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, Reduction
+from convexwgan.theory.moment_reduction import MomentReduction
+from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition
 
 
-class MomentProgram(Reduction):
+class MomentProgram(MomentReduction):
     """min (β_g/2) tr S over (S, s) with S ⪰ ssᵀ/ρ and the two matrices of the S-lemma ⪰ 0.
 
     A pair (S, s) is attained iff rank(S − ssᵀ/ρ) ≤ rank − 1; rank ≥ d_r + 1 always suffices, otherwise the
@@ -37,6 +36,3 @@ class MomentProgram(Reduction):
         if form.discriminator.norm_bound:
             return (rank,)
         return (rank, Condition(f"|c(N_r − N_f)| = {offset:.4g} ≤ β_d = {data.beta:.4g}", offset <= data.beta))
-
-    def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
-        return candidate if candidate.moments is None else candidate.having(weights=realize(candidate.moments, data))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 
 from convexwgan.arrays import eps_of, namespace
-from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.equation_4_free_generator import count_above
 from convexwgan.theory.forms import Form, Stage
-from convexwgan.theory.realization import realize
-from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, Reduction, no
+from convexwgan.theory.moment_reduction import MomentReduction
+from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, no
 
 
-class ShiftedThreshold(Reduction):
+class ShiftedThreshold(MomentReduction):
     """C = M − mmᵀ/ρ = Σγ_iq_iq_iᵀ: S = mmᵀ/ρ + (C − t)₊ and s = m; t = β_d, or by the rule of eq 36 for a norm bound.
 
     Feasible iff γ_min ≥ −β_d and #{γ_i > β_d} ≤ rank − 1 (one direction carries the mean). If z̄ = 0: iff m = 0
@@ -67,9 +66,6 @@ class ShiftedThreshold(Reduction):
             ),
             Condition(f"rank − 1 = {data.rank - 1} ≥ k = #{{γ_i > β_d}} = {k}", data.rank - 1 >= k),
         )
-
-    def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
-        return candidate if candidate.moments is None else candidate.having(weights=realize(candidate.moments, data))
 
 
 def mean_tolerance(data: GameData) -> float:

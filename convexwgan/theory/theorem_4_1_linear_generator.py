@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.equation_4_free_generator import convex_in_S_only, rank_condition
 from convexwgan.theory.forms import Form, Stage
-from convexwgan.theory.realization import realize
-from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, Reduction
+from convexwgan.theory.moment_reduction import MomentReduction
+from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition
 
 
-class LinearThreshold(Reduction):
+class LinearThreshold(MomentReduction):
     """W = Q_kΛ_k^{−½}(Σ_k² − β_d)^½V_kᵀ with ZᵀZ = QΛQᵀ; feasible iff rank(Z) ≥ k = #{σ_i² > β_d}."""
 
     name = "singular values are thresholded, then whitened noise is coloured"
@@ -29,6 +28,3 @@ class LinearThreshold(Reduction):
 
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
         return (rank_condition(data),)
-
-    def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
-        return candidate if candidate.moments is None else candidate.having(weights=realize(candidate.moments, data))

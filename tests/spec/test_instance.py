@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convexwgan.errors import FileFormatError, InputError
+from convexwgan.errors import FileFormatError, InputError, MemoryLimitError
 from convexwgan.spec.discriminator import Discriminator
 from convexwgan.spec.generator import Generator
 from convexwgan.spec.instance import Expected, NoiseRecipe, instance_names, load_instance
@@ -224,3 +224,23 @@ def test_value_that_only_building_can_judge_still_names_the_problem_and_the_tabl
     text = f"{FREE}{DATA}".replace("points = [[-1.0], [1.0]]", rows)
     with pytest.raises(FileFormatError, match=r"^mine: data: points = "):
         load_instance(write(tmp_path, text)).build()
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("n_fake = 99999999999999", FileFormatError),
+        ('latent = { kind = "sampled", dim = 2, n = 99999999999999, seed = 0 }', MemoryLimitError),
+    ],
+)
+def test_counts_that_no_machine_can_hold_are_refused_with_their_bytes(tmp_path: Path, line: str, error: type) -> None:
+    kind = "linear" if "latent" in line else "free"
+    path = tmp_path / "huge.toml"
+    path.write_text(
+        f"{line}\n"
+        'architecture.discriminator = { kind = "quadratic", beta = 2.0 }\n'
+        f'architecture.generator = {{ kind = "{kind}" }}\n'
+        'data = { recipe = "points", points = [[1.0, 2.0]] }\n'
+    )
+    with pytest.raises(error, match="bytes and this machine has"):
+        load_instance(path).build()

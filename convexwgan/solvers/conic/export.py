@@ -61,11 +61,7 @@ def export(problem: Any, path: str | os.PathLike[str]) -> Path:
     if not path.parent.is_dir():
         raise InputError("path of export", str(path), "lie in an existing folder", f"make {path.parent} first")
     form = _standard_form(problem)
-    try:
-        _write_atomically(path, _cbf(form) if suffix == ".cbf" else _sdpa(form))
-    except OSError as error:
-        remedy = f"{error.strerror or error}; choose another folder"
-        raise InputError("path of export", str(path), "be writable", remedy) from error
+    _write_atomically(path, _cbf(form) if suffix == ".cbf" else _sdpa(form))
     return path
 
 
@@ -89,7 +85,10 @@ def _standard_form(problem: Any) -> _StandardForm:
 
 
 def _write_atomically(path: Path, lines: Iterator[str]) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError("path of export", str(path), "be in a folder that can be written", str(error)) from error
     try:
         with os.fdopen(descriptor, "w", encoding="ascii", newline="\n") as file:
             file.writelines(f"{line}\n" for line in lines)

@@ -266,6 +266,10 @@ def _check_memory(n: int, d: int, pairs: bool) -> None:
         )
 
 
+def _square(R: Float64) -> float:
+    return float(np.linalg.norm(R, 2)) ** 2
+
+
 def _search(Z: Float64, R: Float64, G: Float64 | None, pairs: bool, max_iter: int, time_limit: float | None) -> _Point:
     """min μ over D, N ≥ 0 and (G given) R with ⟨R, G⟩ = 1, from D = 2‖R‖², N = 0; ‖Z‖ = 1. The best D is shifted."""
     n, d = Z.shape
@@ -290,9 +294,8 @@ def _search(Z: Float64, R: Float64, G: Float64 | None, pairs: bool, max_iter: in
             gradient.append(_STEP_R * _off_plane(2 * ap @ (a.T @ point.R), G).ravel())
         return top.value / scale, np.concatenate(gradient) / scale
 
-    x = np.concatenate([np.full(n, 2 * np.linalg.norm(R, 2) ** 2), np.zeros(count)])
-    if G is not None:
-        x = np.concatenate([x, R.ravel() / _STEP_R])
+    start = _search(Z, R, G, False, max_iter, time_limit) if pairs else _Point(2 * _square(R) * np.ones(n), None, R)
+    x = np.concatenate([start.D, np.zeros(count), [] if G is None else start.R.ravel() / _STEP_R])
     for temperature in _TEMPERATURES:
         scale = _largest(ZH, read(x))
         x = descend(

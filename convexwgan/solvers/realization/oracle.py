@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from convexwgan.arrays import Array, Float64, device_of, namespace, to_numpy64
+from convexwgan.errors import InputError
 from convexwgan.geometry.arrangements import Arrangement, cell_count_formula, enumerate_cells
 from convexwgan.geometry.cones import MAX_RANK
 from convexwgan.geometry.pricing import PricingResult, price
+from convexwgan.solvers.realization.scaling import Scaled
 
 _MAX_CELLS = 400_000
 _BLOCK = 1 << 23
@@ -76,6 +78,25 @@ class Oracle:
     def _ascended(self, R: Float64, count: int | None = None) -> Float64:
         rows: Any = self.Z if self.device_rows is None else self.device_rows
         return to_numpy64(ascend(rows, R, self._starts(count or self.starts)))
+
+
+def oracle_for(problem: Scaled, Z: Array, rng: int | np.random.Generator, pricing: str) -> Oracle:
+    """The oracle of a scaled problem; local ascent runs on the library and device of the user's Z.
+
+    Raises:
+        InputError: an unknown ``pricing``, or "exact" above rank 4.
+    """
+    if pricing not in ("auto", "exact", "heuristic"):
+        raise InputError("pricing", pricing, 'be "auto", "exact" or "heuristic"', "leave it out for the automatic choice")
+    rank = problem.Z.shape[1]
+    if pricing == "exact" and rank > MAX_RANK:
+        raise InputError(
+            "rank of Z", rank, f"be <= {MAX_RANK} for exact pricing", 'use pricing="heuristic"; the bound is then open'
+        )
+    rows = None
+    if not isinstance(Z, np.ndarray) and hasattr(Z, "__array_namespace__") or hasattr(Z, "detach"):
+        rows = namespace(Z).asarray(problem.Z, dtype=Z.dtype, device=device_of(Z))
+    return Oracle(problem.Z, np.random.default_rng(rng), pricing, rows)
 
 
 def ascend(Z: Array, R: Float64, U: Float64, steps: int = 60) -> Array:
