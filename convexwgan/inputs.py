@@ -11,7 +11,7 @@ from convexwgan.arrays import Array, as_samples, device_of, like, namespace, to_
 from convexwgan.errors import InputError
 from convexwgan.spec.generator import Generator
 from convexwgan.spec.latent import DrawnNoise, Latent
-from convexwgan.spec.validation import count
+from convexwgan.spec.validation import count, within_memory
 
 
 def read_noise(generator: Generator, X: Array, Z: Any, normalize: str) -> tuple[Array | None, Latent | None]:
@@ -56,7 +56,11 @@ def fake_count(generator: Generator, X: Array, Z: Array | None, n_fake: int | No
             remedy = "the rows of Z say how many samples there are"
             raise InputError("n_fake", n_fake, f"not be given for {generator!r}", remedy)
         return int(X.shape[0]) if Z is None else int(Z.shape[0])
-    return int(X.shape[0]) if n_fake is None else count("n_fake", n_fake, "it is the number of generated samples n_f")
+    if n_fake is None:
+        return int(X.shape[0])
+    n = count("n_fake", n_fake, "it is the number of generated samples n_f")
+    within_memory("n_fake × d_r", n, int(X.shape[1]))
+    return n
 
 
 def data_fingerprint(X: Array, Z: Array | None, circumstances: str) -> str:

@@ -163,7 +163,7 @@ class Problem:
         Raises:
             NotCoveredError, InputError, SolverUnavailableError, MemoryLimitError: before anything is computed.
         """
-        if device is not None and device not in (device_of(self.X), str(device_of(self.X))):
+        if device is not None and str(device) != str(device_of(self.X)):
             moved = self._moved_to(device)
             return moved.solve(method, solver, tol, max_iter, time_limit, None, warm_start, callback, verbose, options)
         tol = self._tolerance(tol)

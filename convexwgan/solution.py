@@ -40,7 +40,7 @@ class Solution:
     Attributes:
         wgan: the specification that was solved (its β_d included).
         status: earned by ``certificate``, never by a solver's word.
-        value: what the generator attains (inf when infeasible).
+        value: what the generator attains; inf when infeasible, and for a custom regulariser without ``value``.
         bound: what no generator can beat.
         certificate: the proof, recomputed from spec and data.
         generator: None when infeasible or failed.

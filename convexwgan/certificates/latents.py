@@ -287,8 +287,8 @@ class _SpectralLatents(Latents):
     @property
     def rank_text(self) -> str:  # type: ignore[override]
         judged = self.equilibrated
-        scaled = "" if judged.column_scale is None else " of columns scaled to norm 1"
-        return f"rank(Z) = {self.rank} (singular values{scaled} above {judged.spectrum.tolerance:.1e})"
+        scaled = "" if judged.column_scale is None else ", columns scaled to norm 1"
+        return f"rank(Z) = {self.rank} (singular values above {judged.spectrum.tolerance:.1e}{scaled})"
 
     @cached_property
     def _mean_coordinates(self) -> Float64:

@@ -87,10 +87,10 @@ def _linear_step(evidence: GameEvidence, current: Attained, radius: float) -> Fl
     """s' = m + (s − m)·β_d/‖s − m‖ and W' = W + direction (s' − s)ᵀ, where directionᵀz̄ = 1."""
     frame, latents = evidence.latents.frame, evidence.latents
     sees_weights = evidence.regularizer.of == "weights"
-    if latents.z_norm == 0.0 or (frame.e is None and not sees_weights):
+    if latents.rho == 0.0 or (frame.e is None and not sees_weights):
         return None
     shrunk = evidence.real.m + (current.s - evidence.real.m) * min(1.0, radius / current.dist)
-    if frame.e is None or sees_weights:  # the cheapest direction: z̄/‖z̄‖²
+    if sees_weights or frame.e is None:  # the cheapest direction: z̄/‖z̄‖²
         direction = latents.z_bar / latents.z_norm**2
     else:  # A⁺z̄/ρ
         direction = frame.weights(frame.e[:, None])[:, 0] / math.sqrt(frame.rho)
