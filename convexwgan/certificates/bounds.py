@@ -5,8 +5,9 @@ For a discriminator (R, y, κ, Σ|v|) and every generator, whose moments satisfy
     R_g + max_D ≥ ⟨R, M⟩ + yᵀm + κ(N_r − N_f) − β_dΣ|v_j| − (ρ/4) yᵀN⁺y,   N = (β_g/2)I − R ⪰ 0, y ∈ range N
 
 for the output cost; a norm bound requires Σ|v_j| ≤ 1 in place of the β_d term. Every bound here is lowered by
-4·eps·√(n_r + d) times the sum of the absolute values of its terms (of yᵀm: of √(N_r‖M‖_F)‖y‖, since m may cancel), so that rounding cannot lift it above the
-optimum. A supplied discriminator is repaired to dual feasibility first, and never believed.
+4·eps·√(n_r + d) times the sum of the absolute values of its terms (yᵀm counts as √(N_r‖M‖_F)‖y‖, since the sums in
+m may cancel), so that rounding cannot lift it above the optimum. A supplied discriminator is repaired to dual
+feasibility first, and never believed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from convexwgan.arrays import Float64
 from convexwgan.certificates.adversary import Adversary, clip_to_ball, no_adversary, quadratic_core
 from convexwgan.certificates.certificate import Check
 from convexwgan.certificates.costs import conjugate_cost, dual_exponent, vector_norm
-from convexwgan.certificates.latents import EPS, ReluLatents, SampledLatents
+from convexwgan.certificates.features import ReluLatents, SampledLatents
+from convexwgan.certificates.latents import EPS
 from convexwgan.certificates.moments import GameEvidence
 
 Scales = tuple[float, float]

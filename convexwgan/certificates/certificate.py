@@ -69,7 +69,7 @@ class Certificate:
         scope: how the inner maximum over neurons was closed.
         checks: at least one; any that fails forbids CERTIFIED.
         tol: the tolerance that the status is about.
-        scale: an upper bound on the value as β_d → 0, the yardstick of ``relative_gap``.
+        scale: the size of the value as β_d → 0 (``costs.value_scale``), the yardstick of ``relative_gap``.
         has_candidate: whether there was a generator to judge.
 
     >>> Certificate(1.0, 1.0, 0.0, "exhaustive", (Check("bounds recomputed", True),)).status.name

@@ -15,8 +15,8 @@ from convexwgan.certificates.bounds import ANY_SCALE, LowerBound, Scales, discri
 from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.costs import value_scale
+from convexwgan.certificates.features import ReluLatents
 from convexwgan.certificates.infeasibility import find_infeasibility
-from convexwgan.certificates.latents import ReluLatents
 from convexwgan.certificates.moments import GameEvidence
 from convexwgan.certificates.repair import is_feasible, repair
 from convexwgan.certificates.spectral import rho_check, spectral_bound

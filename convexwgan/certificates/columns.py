@@ -8,7 +8,7 @@ import numpy as np
 
 from convexwgan.arrays import Float64
 
-LARGEST_EXPONENT = 500.0
+LARGEST_EXPONENT = 1022.0
 
 
 def column_norms(blocks: Iterable[Float64]) -> Float64:
@@ -41,6 +41,7 @@ def triangle(blocks: Iterable[Float64]) -> Float64:
     """R with RᵀR = ZᵀZ and at most p rows, by QR of each block stacked under the R so far."""
     R: Float64 | None = None
     for block in blocks:
-        R = np.linalg.qr(block if R is None else np.vstack([R, block]), mode="r")
+        stacked = block if R is None else np.vstack([R, block])
+        R = np.asarray(np.linalg.qr(stacked, mode="r"), dtype=np.float64)
     assert R is not None, "features have rows"
     return R

@@ -59,7 +59,8 @@ def _user_number(role: str, function: Callable[[Float64], float], argument: Floa
     except Exception as error:  # a user's function may raise anything; the cause travels along
         remedy = f"it raised {type(error).__name__}: {error}"
         raise InputError(subject, argument, "be a function of such an array", remedy) from error
-    if isinstance(result, bool) or not isinstance(result, (numbers.Real, np.ndarray)) or np.ndim(result) != 0:
+    is_number = isinstance(result, (numbers.Real, np.ndarray)) and not isinstance(result, bool)
+    if not is_number or getattr(result, "ndim", 0) != 0:
         raise InputError(
             f"result of {subject}", result, "be one real number", "return a float, math.inf where infinite"
         )

@@ -11,15 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from convexwgan.arrays import Array, Float64, as_samples, eps_of, to_numpy64
-from convexwgan.certificates.latents import (
-    BLOCK_NUMBERS,
-    EPS,
-    FreeLatents,
-    Latents,
-    PopulationLatents,
-    SampledLatents,
-    relu_latents,
-)
+from convexwgan.certificates.features import PopulationLatents, SampledLatents, relu_latents
+from convexwgan.certificates.latents import BLOCK_NUMBERS, EPS, FreeLatents, Latents
 from convexwgan.errors import InputError
 from convexwgan.geometry.spectra import components_threshold
 from convexwgan.spec.discriminator import Discriminator

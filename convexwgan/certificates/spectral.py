@@ -74,11 +74,11 @@ def _inverse_eigenvalues(evidence: GameEvidence, count: int) -> Float64:
 def _piecewise_linear_minimum(gamma: Float64, inverse: Float64, floor: float) -> float:
     """min over t ≥ floor of t + Σ_i inverse_i (γ_i − t)₊, which is convex with breakpoints γ_i."""
     head = gamma[: len(inverse)]
-    weighted, slopes = np.cumsum(inverse * head), np.cumsum(inverse)
     at_floor = floor + float(inverse @ np.maximum(head - floor, 0.0))
-    inside = head > floor
-    # γ is descending: at t = γ_j exactly the terms i ≤ j are active.
-    return min(at_floor, float(np.min((head + weighted - head * slopes)[inside], initial=np.inf)))
+    inside = head[head > floor]
+    # Differences first: with 1/λ_i of very different size, sums of inverse_i γ_i would cancel.
+    at_gamma = inside + inverse @ np.maximum(head[:, None] - inside[None, :], 0.0)
+    return min(at_floor, float(np.min(at_gamma, initial=np.inf)))
 
 
 def rank_check(evidence: GameEvidence) -> Check:

@@ -141,3 +141,28 @@ def test_feasible_games_are_never_called_infeasible(rng: np.random.Generator) ->
             assert verdict(wgan, X).status is Status.FAILED
     X = rng.standard_normal((4, 3))
     assert verdict(Discriminator.quadratic(beta=1e-9, skip=True) + Generator.free(), X).status is Status.FAILED
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_error_of_rho_is_no_proof_of_an_indefinite_covariance(seed: int) -> None:
+    """β_d = m²/ρ − M is feasible; ρ of nearly equal columns is only known to 1e-4."""
+    rng = np.random.default_rng(seed)
+    z = np.round(rng.standard_normal(6) * 2**20) / 2**20
+    step = 2.0**-44 * np.round(rng.standard_normal(6) * 2**8)
+    plain = np.column_stack([z, step])
+    e = np.linalg.qr(plain / np.linalg.norm(plain, axis=0))[0].sum(axis=0)
+    beta = (9.0 * 6 / float(e @ e) - 9.0) * (1 + 1e-7)
+    wgan = Discriminator.quadratic(beta=beta, skip=True) + Generator.linear()
+    certificate = verdict(wgan, np.array([[3.0]]), Z=np.column_stack([z, z + step]), normalize="mean")
+    assert certificate.status is not Status.INFEASIBLE, str(certificate)
+
+
+def test_a_violation_within_tolerance_does_not_hide_a_proof_of_infeasibility() -> None:
+    wgan = Discriminator.quadratic(beta=1.0 - 1e-8) + Generator.free()
+    X, nearly = np.diag([2.0, 1.0]), PlainClaim(np.array([[np.sqrt(3.0 + 1e-8), 0.0]]))
+    certificate = verdict(wgan, X, nearly, n_fake=1)
+    assert certificate.status is Status.INFEASIBLE
+    assert certificate.status is verdict(wgan, X, n_fake=1).status
+    above = Discriminator.quadratic(beta=1.0 + 1e-8) + Generator.free()
+    claim = PlainClaim(np.array([[np.sqrt(3.0 - 1e-8), 0.0]]), np.eye(2)[:1], np.array([0.5]))
+    assert verdict(above, X, claim, n_fake=1).status is Status.CERTIFIED

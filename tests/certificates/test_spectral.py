@@ -108,3 +108,28 @@ def test_rank_limited_bound_is_unverified_where_the_rank_is_a_judgement(rng: np.
     audit = certify(evidence, PlainClaim(np.zeros((3, 4))), tol=1e-6)
     assert audit.certificate.status is Status.UNVERIFIED
     assert any("rank" in check.name for check in audit.certificate.failed_checks)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_error_of_rho_lowers_the_floor_of_the_norm_bound(seed: int) -> None:
+    """n = 2 collinear columns: ρ is known from exact rationals; the bound is (β_g/2)m²/ρ + (m²/ρ − M)₊ at best."""
+    rng = np.random.default_rng(seed)
+    z = np.round(rng.standard_normal(4) * 2**20) / 2**20
+    step = 2.0**-36 * np.round(rng.standard_normal(4) * 2**8)
+    Z = np.column_stack([z, z + step])
+    wgan = Discriminator.quadratic(norm_bound=True, skip=True) + Generator.linear()
+    bound = spectral_bound(gather(wgan, np.array([[3.0]]), Z=Z, normalize="mean"))
+    plain = np.column_stack([z, step])  # the same range, well conditioned once its columns are scaled
+    e = np.linalg.qr(plain / np.linalg.norm(plain, axis=0))[0].sum(axis=0)
+    rho = float(e @ e) / 4
+    optimum = 4.5 / rho + max(0.0, 9.0 / rho - 9.0)
+    assert bound is not None
+    assert optimum * (1 - 1e-2) <= bound.value <= optimum * (1 + 1e-14)
+
+
+def test_unequal_latents_of_any_ratio_do_not_cancel_in_the_norm_bound(rng: np.random.Generator) -> None:
+    """X = diag(3, 2), λ = (1, 1e-24): t = 4 and value 4 + 5/4; sums of γ_i/λ_i would cancel at 1e24."""
+    wgan = Discriminator.quadratic(norm_bound=True) + Generator.linear() + Regularizer.weights(0.5)
+    bound = spectral_bound(gather(wgan, np.diag([3.0, 2.0]), Z=noise([1.0, 1e-24], rng)))
+    assert bound is not None
+    assert 5.25 * (1 - 1e-9) <= bound.value <= 5.25

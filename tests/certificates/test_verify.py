@@ -241,3 +241,22 @@ def test_custom_functions_compare_by_identity(witness: Any) -> None:
     solution = solved(problem, claim)
     assert verify(problem, solution).status is Status.CERTIFIED
     assert_refused(problem, dataclasses.replace(solution, wgan=build()))
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.999, 0.0])
+def test_a_weaker_discriminator_with_a_weaker_bound_is_refused(honest: tuple[Problem, Solution], factor: float) -> None:
+    """The spectral bound closes the gap, but the stored discriminator does not: it is not the optimal adversary."""
+    problem, solution = honest
+    claim = solution.claim
+    if claim.neurons_v is None:
+        pytest.skip("a spectral bound claims no discriminator")
+    for bound in (factor * claim.bound, None):
+        weaker = edited(solution, neurons_v=factor**4 * claim.neurons_v, bound=bound)
+        assert_refused(problem, weaker)
+
+
+def test_a_discriminator_is_refused_where_none_is_optimal(witness: Any) -> None:
+    problem, claim = pairs(witness)["weights"]
+    solution = solved(problem, claim)
+    assert solution.claim.neurons_v is None
+    assert_refused(problem, edited(solution, neurons_u=claim.neurons_u, neurons_v=claim.neurons_v))

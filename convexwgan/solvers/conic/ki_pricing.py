@@ -36,8 +36,6 @@ from convexwgan.solvers.conic.memory import available_bytes
 Evidence = Mapping[str, Float64]
 _PAIRS = ("N_aa", "N_bb", "N_ab")
 _TEMPERATURES = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
-_STEP_N = 6.0  # the N are searched in units of 6/n and R of 0.3: measured best among 0.5 … 20 and 0.1 … 3
-_STEP_R = 0.3
 _VECTORS = 36  # of all the variables that the descent keeps
 _FLOOR = 1e-12  # keeps L positive definite where the price is 0
 _MARGIN = 1e-9
@@ -266,21 +264,17 @@ def _check_memory(n: int, d: int, pairs: bool) -> None:
         )
 
 
-def _square(R: Float64) -> float:
-    return float(np.linalg.norm(R, 2)) ** 2
-
-
 def _search(Z: Float64, R: Float64, G: Float64 | None, pairs: bool, max_iter: int, time_limit: float | None) -> _Point:
     """min μ over D, N ≥ 0 and (G given) R with ⟨R, G⟩ = 1, from D = 2‖R‖², N = 0; ‖Z‖ = 1. The best D is shifted."""
     n, d = Z.shape
     _check_memory(n, d, pairs)
     deadline = None if time_limit is None else time.monotonic() + time_limit
     count = 3 * n * n if pairs else 0
-    unit, off, ZH = _STEP_N / n, 1 - np.eye(n), Z @ _metric_root(Z)
+    unit, off, ZH = 1 / np.sqrt(n), 1 - np.eye(n), Z @ _metric_root(Z)
 
     def read(x: Float64) -> _Point:
         N = unit * x[n : n + count].reshape(3, n, n) if pairs else None
-        return _Point(x[:n], N, R if G is None else _on_plane(_STEP_R * x[n + count :].reshape(G.shape), G))
+        return _Point(x[:n], N, R if G is None else _on_plane(unit * x[n + count :].reshape(G.shape), G))
 
     def fun(x: Float64, temperature: float, scale: float) -> tuple[float, Float64]:
         point = read(x)
@@ -291,11 +285,12 @@ def _search(Z: Float64, R: Float64, G: Float64 | None, pairs: bool, max_iter: in
         if pairs:
             gradient += [(unit * off * slope).ravel() for slope in (ap @ a.T, bp @ b.T, 2 * ap @ b.T)]
         if G is not None:
-            gradient.append(_STEP_R * _off_plane(2 * ap @ (a.T @ point.R), G).ravel())
+            gradient.append(unit * _off_plane(2 * ap @ (a.T @ point.R), G).ravel())
         return top.value / scale, np.concatenate(gradient) / scale
 
-    start = _search(Z, R, G, False, max_iter, time_limit) if pairs else _Point(2 * _square(R) * np.ones(n), None, R)
-    x = np.concatenate([start.D, np.zeros(count), [] if G is None else start.R.ravel() / _STEP_R])
+    x = np.concatenate(
+        [np.full(n, 2 * np.linalg.norm(R, 2) ** 2), np.zeros(count), [] if G is None else R.ravel() / unit]
+    )
     for temperature in _TEMPERATURES:
         scale = _largest(ZH, read(x))
         x = descend(

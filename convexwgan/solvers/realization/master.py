@@ -24,6 +24,8 @@ from scipy.linalg import lapack
 from convexwgan.arrays import Float64
 
 _BACK = 0.99
+EQUAL = 1e-10
+"""The primal residual that ends the iteration, relative to ‖G‖: far below what counts as equality."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def solve_master(
         center: C (n, d).
         start: strictly feasible R: ‖Rᵀφ_j‖ < 1 for all j.
         mu: where on the central path to begin; about the expected gap over k.
-        tol: stop when gap and residual are below tol·max(cost, ‖G‖).
+        tol: stop when the gap is below tol·cost, and the residual below min(tol, EQUAL)·‖G‖.
         max_iter: Newton steps.
     """
     R = start.copy()
@@ -69,20 +71,21 @@ def solve_master(
         gap = float(np.vdot(x, s))
         size = float(np.linalg.norm(residual))
         cost = float(np.linalg.norm(x[:, 1:], axis=1).sum())
-        if done == max_iter or (gap <= tol * max(cost, tol) and size <= tol * float(np.linalg.norm(G))):
+        if done == max_iter or (gap <= tol * max(cost, tol) and size <= min(tol, EQUAL) * float(np.linalg.norm(G))):
             break
-        step = _newton(Phi, beta, residual, x, s, gap)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # near the boundary; checked below
+            step = _newton(Phi, beta, residual, x, s, gap)
         if step is None:
             break
         dx, dR, ds = step
         alpha = min(1.0, _BACK * _longest(x, dx)), min(1.0, _BACK * _longest(s, ds))
         if beta > 0:
             alpha = (min(alpha),) * 2
-        if max(alpha) < 1e-8:
+        next_x, next_R = x + alpha[0] * dx, R + alpha[1] * dR
+        next_s = _dual_cone(Phi, next_R)
+        if max(alpha) < 1e-8 or not (_is_inside(next_x) and _is_inside(next_s)):
             break
-        x = x + alpha[0] * dx
-        R = R + alpha[1] * dR
-        s = _dual_cone(Phi, R)
+        x, R, s = next_x, next_R, next_s
     return MasterResult(x[:, 1:], R, gap, size, done)
 
 
@@ -110,8 +113,11 @@ def _newton(
     sigma = max((1.0 - alpha) ** 3, 1e-6)
     identity = np.zeros(d1)
     identity[0] = 1.0
+    if not (np.isfinite(dx).all() and np.isfinite(ds).all()):
+        return None
     correction = _product(_apply(_flipped(w), 1.0 / eta, dx), _apply(w, eta, ds))
-    return direction(sigma * mu * identity - squared - correction)
+    final = direction(sigma * mu * identity - squared - correction)
+    return final if all(np.isfinite(part).all() for part in final) else None
 
 
 def _schur(Phi: Float64, beta: float, w: Float64, eta: Float64) -> Float64 | None:
@@ -154,6 +160,11 @@ def _det(y: Float64) -> Float64:
     size = np.sqrt((y[:, 1:] ** 2).sum(axis=1))
     determinant: Float64 = (y[:, 0] - size) * (y[:, 0] + size)
     return np.maximum(determinant, 1e-300)
+
+
+def _is_inside(y: Float64) -> bool:
+    """Whether every row is finite and strictly inside its cone, as far as rounding tells."""
+    return bool(np.isfinite(y).all() and (y[:, 0] - np.sqrt((y[:, 1:] ** 2).sum(axis=1)) > 0).all())
 
 
 def _flipped(y: Float64) -> Float64:

@@ -1,0 +1,137 @@
+"""The multiplier to full accuracy, at rank ≤ 4: a proximal bundle method on the dual with the conic master.
+
+    R ← argmax ⟨R, G⟩ − (β/2)‖R − C‖²  s.t.  ‖Rᵀ(Zu_j)₊‖ ≤ 1 for the neurons u_j in the bundle
+
+then every ray of the arrangement that violates ‖Rᵀ(Zu)₊‖ ≤ 1, what local ascent reaches from the worst of them, and
+the exact maximiser join the bundle. R divided by its pricing maximum is feasible for all u: where that raises the
+bound enough it becomes the next centre C, and β falls. Targets in the range of Z have duals that are active almost
+everywhere on the sphere; there thousands of neurons are needed to pin R down, and sliding alone converges slowly.
+
+Reference: Kiwiel, "Methods of descent for nondifferentiable optimization" (1985), on proximal bundles.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convexwgan.arrays import Float64
+from convexwgan.geometry.pricing import PricingResult
+from convexwgan.solvers.realization.limits import Watch
+from convexwgan.solvers.realization.master import MasterResult, solve_master
+from convexwgan.solvers.realization.multipliers import Incumbent, note
+from convexwgan.solvers.realization.oracle import Oracle, ascend, gains
+
+_FIRST_NEW, _MOST_NEW = 400, 4000
+_ASCENTS = 200
+_SAME = 1.0 - 1e-7
+_INSIDE = 1e-3
+_IDLE_ROUNDS = 4
+_SERIOUS = 0.2
+_BETA_FALLS = 0.3
+_NEAR = 0.9
+_TINY = 1e-10
+_EQUALITY_STEPS = 3
+_PATIENCE = 6
+
+
+def refine_multiplier(
+    Z: Float64,
+    G: Float64,
+    U: Float64,
+    oracle: Oracle,
+    watch: Watch,
+    incumbent: Incumbent,
+    tol: float,
+    unit: float,
+    *,
+    beta: float,
+) -> Float64:
+    """Raise the incumbent's lower bound, and lower its upper bound, until they meet; returns the bundle (k, r).
+
+    Args:
+        Z: latents (n, r), r ≤ 4.
+        G: target (n, d).
+        U: neurons to begin with (k, r).
+        beta: the first β, relative to scaled data.
+    """
+    center = incumbent.R
+    R = (1.0 - _INSIDE) * center
+    idle, accuracy, new_a_round, stale = np.zeros(len(U), dtype=int), 1e-3, _FIRST_NEW, 0
+    while not watch.is_over:
+        Phi = np.maximum(Z @ U.T, 0.0)
+        gap = max(incumbent.gap, tol) if np.isfinite(incumbent.gap) else 1e-2
+        accuracy = min(accuracy, max(0.03 * gap, 1e-9))
+        result = solve_master(Phi, G, beta, center, R, mu=max(30.0 * gap / len(U), 1e-9), tol=accuracy)
+        found = oracle.maximum(result.R)
+        price = max(found.value, 1.0)
+        expected = _prox(result.R, G, beta, center) - _prox(center, G, beta, center)
+        gained = _prox(result.R / price, G, beta, center) - _prox(center, G, beta, center)
+        incumbent.offer_multiplier(G, result.R, price, found.is_exact)
+        estimate = _lagrangian(Phi, G, result)
+        if estimate - incumbent.lower <= 0.5 * tol * estimate or price <= 1.0 + tol:
+            _offer(Z, G, U, Phi, oracle, incumbent, tol)
+        note(watch, incumbent, unit, price, len(U), "bundle")
+        if incumbent.is_done(tol):
+            break
+        stale = 0 if incumbent.gap < 0.98 * gap or price > 1.0 + tol else stale + 1
+        if stale >= _PATIENCE:
+            watch.stopped = "stalled"
+            break
+        idle = np.where(np.linalg.norm(Phi.T @ result.R, axis=1) < 0.97, idle + 1, 0)
+        new = _violated(Z, result.R, oracle, found, new_a_round)
+        keep = idle < _IDLE_ROUNDS
+        U, idle = np.vstack([U[keep], new]), np.concatenate([idle[keep], np.zeros(len(new), dtype=int)])
+        new_a_round = min(2 * new_a_round, _MOST_NEW) if len(new) >= new_a_round else new_a_round
+        if gained > max(_SERIOUS * expected, 0.0):
+            center = result.R / price
+        if price - 1.0 < 1e-3:
+            beta = max(_BETA_FALLS * beta, _TINY)
+        R = result.R / (price * (1.0 + _INSIDE))
+    return U
+
+
+def _prox(R: Float64, G: Float64, beta: float, center: Float64) -> float:
+    return float(np.vdot(R, G)) - 0.5 * beta * float(((R - center) ** 2).sum())
+
+
+def _lagrangian(Phi: Float64, G: Float64, result: MasterResult) -> float:
+    """Σ‖v_j‖ + ⟨R, G − ΦV⟩: the cost of the bundle with the residual priced by R."""
+    cost = float(np.linalg.norm(result.V, axis=1).sum())
+    return cost + float(np.vdot(result.R, G - Phi @ result.V))
+
+
+def _offer(Z: Float64, G: Float64, U: Float64, Phi: Float64, oracle: Oracle, incumbent: Incumbent, tol: float) -> None:
+    """Equality on the bundle by master steps with a tiny β from the incumbent's multiplier; both sides are offered."""
+    near = np.linalg.norm(Phi.T @ incumbent.R, axis=1) > _NEAR
+    center = incumbent.R
+    if not near.any():
+        return
+    for _ in range(_EQUALITY_STEPS):
+        start = (1.0 - 1e-6) * center / max(1.0, float(np.linalg.norm(Phi[:, near].T @ center, axis=1).max()))
+        result = solve_master(Phi[:, near], G, _TINY, center, start, mu=1e-8, tol=tol, max_iter=100)
+        size = np.linalg.norm(result.V, axis=1)
+        used = size > 1e-10 * size.max()
+        incumbent.offer_network(Z, G, U[near][used], result.V[used])
+        found = oracle.maximum(result.R)
+        incumbent.offer_multiplier(G, result.R, found.value, found.is_exact)
+        if incumbent.is_done(tol):
+            return
+        center = result.R
+
+
+def _violated(Z: Float64, R: Float64, oracle: Oracle, found: PricingResult, limit: int) -> Float64:
+    """Directions with ‖Rᵀ(Zu)₊‖ > 1: rays, local maxima reached from the worst of them, the global maximiser."""
+    if found.value <= 1.0:
+        return np.zeros((0, Z.shape[1]))
+    rays = oracle.arrangement.rays
+    values = gains(Z, R, rays)
+    threshold = 1.0 + 0.01 * (found.value - 1.0)
+    order = np.argsort(-values)
+    order = order[values[order] > threshold][:limit]
+    chosen = rays[order]
+    if len(chosen) == 0:
+        return found.u[None, :]
+    climbed = np.asarray(ascend(Z, R, chosen[:_ASCENTS], 30))
+    moved = (climbed * chosen[:_ASCENTS]).sum(axis=1) < _SAME
+    climbed = climbed[moved & (gains(Z, R, climbed) > threshold)]
+    return np.vstack([chosen, climbed, found.u[None, :]])
