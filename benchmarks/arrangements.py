@@ -183,9 +183,7 @@ def markdown(results: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeat", type=int, default=5, help="rounds of turns")
-    parser.add_argument(
-        "--budget", type=float, default=5.0, help="seconds for the linear programs in each round"
-    )
+    parser.add_argument("--budget", type=float, default=5.0, help="seconds for the linear programs in each round")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/arrangements.json"))
     arguments = parser.parse_args()
 

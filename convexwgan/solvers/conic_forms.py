@@ -99,7 +99,7 @@ def rank_obstacle(form: Form, data: GameData) -> str | None:
 
 
 def relaxed_model(root: Form, data: GameData) -> ConicModel:
-    """A semidefinite lower bound: quadratic × ``weights`` by ‖W‖_F² ≥ tr S/λ₁ (MATH 3.3), or a program without its rank.
+    """A lower bound: quadratic × ``weights`` by ‖W‖_F² ≥ tr S/λ₁ (MATH 3.3), or an exact program without its rank.
 
     Raises:
         NotConicError: for pairs that have an exact program, or no relaxation.

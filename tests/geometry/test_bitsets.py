@@ -31,9 +31,7 @@ def test_equal_rows_and_only_these_are_grouped(h, rng):
 def test_index_finds_each_row_and_no_other(h, rng):
     words = np.unique(pack_bits(rng.random((60, h)) < 0.5), axis=0)
     index = WordIndex(words[:30])
-    np.testing.assert_array_equal(
-        index.find(words), np.where(np.arange(len(words)) < 30, np.arange(len(words)), -1)
-    )
+    np.testing.assert_array_equal(index.find(words), np.where(np.arange(len(words)) < 30, np.arange(len(words)), -1))
 
 
 def test_index_refuses_repeated_rows():

@@ -16,11 +16,7 @@ def failing(arrangement):
     return {check.name for check in check_exhaustive(arrangement) if not check.holds}
 
 
-@given(
-    arrays(
-        np.float64, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=st.integers(-2, 2).map(float)
-    )
-)
+@given(arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=st.integers(-2, 2).map(float)))
 @settings(max_examples=25)
 def test_every_degenerate_enumeration_passes(Z):
     Z[0, 0] = 1.0

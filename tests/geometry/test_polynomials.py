@@ -106,9 +106,7 @@ def test_recovered_neurons_compute_the_lifted_map(rng, dim, coefficients):
 def test_recovered_neurons_sum_to_the_lifted_matrix(rng, dim):
     W = rng.normal(size=(lifted_dimension(dim), 2))
     W1, W2 = recover_neurons(W, dim)
-    total = sum(
-        np.outer(np.concatenate([svec(np.outer(w, w)), w, [1.0]]), v) for w, v in zip(W1.T, W2, strict=True)
-    )
+    total = sum(np.outer(np.concatenate([svec(np.outer(w, w)), w, [1.0]]), v) for w, v in zip(W1.T, W2, strict=True))
     np.testing.assert_allclose(total, W, atol=1e-12)
 
 
