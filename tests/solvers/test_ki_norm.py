@@ -15,6 +15,7 @@ from convexwgan.geometry.arrangements import enumerate_cells
 from convexwgan.geometry.cones import triangulate
 from convexwgan.geometry.pricing import price
 from convexwgan.solvers.conic import ConicStatus, run
+from convexwgan.solvers.conic.ki_descent import descend
 from convexwgan.solvers.conic.ki_neurons import completely_positive_factors, finite_program, neurons_from_sdp
 from convexwgan.solvers.conic.ki_norm import ki_program
 from convexwgan.solvers.conic.ki_nuclear import nuclear_bound
@@ -360,3 +361,19 @@ def test_weight_bound_refuses_a_zero_target_and_a_start_that_points_away():
         weight_bound(Z, np.zeros_like(G))
     with pytest.raises(InputError, match="start"):
         weight_bound(Z, G, start=-G)
+
+
+def test_descent_with_nonnegative_variables_meets_the_optimality_conditions():
+    rng = np.random.default_rng(0)
+    A, b = rng.normal(size=(30, 12)), rng.normal(size=30)
+    x = descend(lambda x: (0.5 * np.sum((A @ x - b) ** 2), A.T @ (A @ x - b)), np.ones(12), slice(2, 12), 500)
+    slope = A.T @ (A @ x - b)
+    assert x[2:].min() == 0.0
+    np.testing.assert_allclose(slope[:2], 0.0, atol=1e-3)
+    assert slope[2:].min() >= -1e-3
+    np.testing.assert_allclose(slope * (np.arange(12) >= 2) * x, 0.0, atol=1e-3)
+
+
+def test_pricing_relaxation_that_does_not_fit_in_memory_is_refused():
+    with pytest.raises(MemoryLimitError, match="pairs=False"):
+        pricing_relaxation(np.ones((60_000, 2)), np.ones((60_000, 1)))

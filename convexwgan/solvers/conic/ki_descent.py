@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from convexwgan.arrays import Float64
 
@@ -62,7 +63,7 @@ def descend(fun: Objective, x: Float64, nonnegative: slice, max_iter: int, deadl
 
 
 def _inverse_hessian(
-    gradient: Float64, steps: deque[tuple[Float64, Float64]], is_free: np.typing.NDArray[np.bool_]
+    gradient: Float64, steps: deque[tuple[Float64, Float64]], is_free: npt.NDArray[np.bool_]
 ) -> Float64:
     """The two-loop recursion on the free variables; a unit step down the gradient where nothing is remembered."""
     q, used = gradient.copy(), []

@@ -23,8 +23,9 @@ from convexwgan.solvers.realization.oracle import Oracle, ascend, gains
 
 _FIRST_NEW, _MOST_NEW = 400, 4000
 _ASCENTS = 200
+_LOCAL = 30
 _SAME = 1.0 - 1e-7
-_INSIDE = 1e-3
+_INSIDE = 0.1
 _IDLE_ROUNDS = 4
 _SERIOUS = 0.2
 _BETA_FALLS = 0.3
@@ -32,6 +33,8 @@ _NEAR = 0.9
 _TINY = 1e-10
 _EQUALITY_STEPS = 3
 _PATIENCE = 6
+_ALMOST_EQUAL = 1e-6
+_LEAST = 1e-6
 
 
 def refine_multiplier(
@@ -54,19 +57,20 @@ def refine_multiplier(
         U: neurons to begin with (k, r).
         beta: the first β, relative to scaled data.
     """
-    center = incumbent.R
-    R = (1.0 - _INSIDE) * center
+    center, first = incumbent.R, beta
     idle, accuracy, new_a_round, stale = np.zeros(len(U), dtype=int), 1e-3, _FIRST_NEW, 0
     while not watch.is_over:
         Phi = np.maximum(Z @ U.T, 0.0)
         gap = max(incumbent.gap, tol) if np.isfinite(incumbent.gap) else 1e-2
         accuracy = min(accuracy, max(0.03 * gap, 1e-9))
-        result = solve_master(Phi, G, beta, center, R, mu=max(30.0 * gap / len(U), 1e-9), tol=accuracy)
+        result = _master(Phi, G, beta, center, incumbent, accuracy)
         found = oracle.maximum(result.R)
         price = max(found.value, 1.0)
         expected = _prox(result.R, G, beta, center) - _prox(center, G, beta, center)
         gained = _prox(result.R / price, G, beta, center) - _prox(center, G, beta, center)
         incumbent.offer_multiplier(G, result.R, price, found.is_exact)
+        if float(np.linalg.norm(Phi @ result.V - G)) <= _ALMOST_EQUAL:
+            incumbent.offer_network(Z, G, U, result.V)
         estimate = _lagrangian(Phi, G, result)
         if estimate - incumbent.lower <= 0.5 * tol * estimate or price <= 1.0 + tol:
             _offer(Z, G, U, Phi, oracle, incumbent, tol)
@@ -84,10 +88,18 @@ def refine_multiplier(
         new_a_round = min(2 * new_a_round, _MOST_NEW) if len(new) >= new_a_round else new_a_round
         if gained > max(_SERIOUS * expected, 0.0):
             center = result.R / price
-        if price - 1.0 < 1e-3:
-            beta = max(_BETA_FALLS * beta, _TINY)
-        R = result.R / (price * (1.0 + _INSIDE))
+            beta = max(_BETA_FALLS * beta, _LEAST * first) if price - 1.0 < 1e-3 else beta
+        elif price - 1.0 > 1e-2:
+            beta = min(beta / _BETA_FALLS, first)
     return U
+
+
+def _master(
+    Phi: Float64, G: Float64, beta: float, center: Float64, incumbent: Incumbent, accuracy: float
+) -> MasterResult:
+    """The master from well inside the cones: a start near the boundary saves no iteration of an interior method."""
+    start = (1.0 - _INSIDE) * incumbent.R / max(1.0, float(np.linalg.norm(Phi.T @ incumbent.R, axis=1).max()))
+    return solve_master(Phi, G, beta, center, start, mu=_INSIDE * incumbent.lower / Phi.shape[1], tol=accuracy)
 
 
 def _prox(R: Float64, G: Float64, beta: float, center: Float64) -> float:
@@ -107,8 +119,7 @@ def _offer(Z: Float64, G: Float64, U: Float64, Phi: Float64, oracle: Oracle, inc
     if not near.any():
         return
     for _ in range(_EQUALITY_STEPS):
-        start = (1.0 - 1e-6) * center / max(1.0, float(np.linalg.norm(Phi[:, near].T @ center, axis=1).max()))
-        result = solve_master(Phi[:, near], G, _TINY, center, start, mu=1e-8, tol=tol, max_iter=100)
+        result = _master(Phi[:, near], G, _TINY, center, incumbent, 0.1 * tol)
         size = np.linalg.norm(result.V, axis=1)
         used = size > 1e-10 * size.max()
         incumbent.offer_network(Z, G, U[near][used], result.V[used])
@@ -123,15 +134,14 @@ def _violated(Z: Float64, R: Float64, oracle: Oracle, found: PricingResult, limi
     """Directions with ‖Rᵀ(Zu)₊‖ > 1: rays, local maxima reached from the worst of them, the global maximiser."""
     if found.value <= 1.0:
         return np.zeros((0, Z.shape[1]))
+    threshold = 1.0 + 0.01 * (found.value - 1.0)
+    local = oracle.candidates(R, _LOCAL, threshold)
     rays = oracle.arrangement.rays
     values = gains(Z, R, rays)
-    threshold = 1.0 + 0.01 * (found.value - 1.0)
     order = np.argsort(-values)
-    order = order[values[order] > threshold][:limit]
-    chosen = rays[order]
-    if len(chosen) == 0:
-        return found.u[None, :]
-    climbed = np.asarray(ascend(Z, R, chosen[:_ASCENTS], 30))
-    moved = (climbed * chosen[:_ASCENTS]).sum(axis=1) < _SAME
-    climbed = climbed[moved & (gains(Z, R, climbed) > threshold)]
-    return np.vstack([chosen, climbed, found.u[None, :]])
+    chosen = rays[order[values[order] > threshold][:limit]]
+    if len(chosen):
+        climbed = np.asarray(ascend(Z, R, chosen[:_ASCENTS], 30))
+        moved = (climbed * chosen[:_ASCENTS]).sum(axis=1) < _SAME
+        local = np.vstack([local, climbed[moved & (gains(Z, R, climbed) > threshold)]])
+    return np.vstack([chosen, local, found.u[None, :]])
