@@ -14,6 +14,7 @@ from convexwgan.arrays import Float64, device_of, namespace, to_numpy64
 from convexwgan.certificates.certificate import Status
 from convexwgan.certificates.certify import Audit, certify
 from convexwgan.certificates.claim import PlainClaim
+from convexwgan.certificates.features import ReluLatents
 from convexwgan.errors import InputError
 from convexwgan.fitted import FittedDiscriminator, FittedGenerator
 from convexwgan.solution import Solution, Stats
@@ -51,8 +52,11 @@ def judged(
 def claim_of(candidate: Candidate, problem: Problem) -> PlainClaim:
     """The candidate's arrays on the host, weights in the precision that they will be stored in."""
     neurons, H = candidate.neurons or Neurons(None, None), candidate.multipliers.get("H")
+    latents, weights = problem.evidence.latents, candidate.weights
+    if isinstance(latents, ReluLatents) and weights is not None:
+        weights = latents.coordinates_of(to_numpy64(weights))  # the output G, on a basis of what is reachable
     return PlainClaim(
-        weights=_narrowed(candidate.weights, problem),
+        weights=_narrowed(weights, problem),
         neurons_u=_host(neurons.u),
         neurons_v=_host(neurons.v),
         skip=_host(neurons.skip),

@@ -68,9 +68,9 @@ def _linear(matrix: Float64, generator: FittedGenerator, bias: Float64 | None = 
     dtype = torch.float32 if narrow else torch.float64
     layer = torch.nn.Linear(rows, columns, bias=bias is not None, dtype=dtype)
     with torch.no_grad():
-        layer.weight.copy_(torch.as_tensor(np.ascontiguousarray(matrix.T)))
+        layer.weight.copy_(torch.as_tensor(np.array(matrix.T)))
         if bias is not None:
-            layer.bias.copy_(torch.as_tensor(bias))
+            layer.bias.copy_(torch.as_tensor(np.array(bias)))
     return layer
 
 

@@ -268,6 +268,8 @@ def relu_latents(Z: Float64, bias: bool, normalize: str) -> ReluFreeLatents | Re
     N = np.hstack([Z, np.ones((len(Z), 1))]) if bias else Z
     weight = 1.0 if normalize == "sum" else 1.0 / len(Z)
     basis = reachable_basis(N)
+    if basis is not None and basis.shape[1] == 0:  # zero noise reaches zero only: one feature that is zero says so
+        basis = np.zeros((len(Z), 1))
     latents = ReluFreeLatents(len(Z), weight) if basis is None else ReluSpanLatents(basis, weight)
     latents.network_input = N
     return latents

@@ -66,7 +66,7 @@ def realize_weights(
     Returns:
         RealizationResult: neurons (merged, none redundant); ``multiplier`` R (n, d_r), feasible for the pricing used;
         ``residual`` ‖ΣΦv − G‖/‖G‖; ``stopped`` "unreachable" when no network has output G (then the neurons give the
-        nearest reachable output and ⟨R, G⟩ > 0 with price 0); ``stats`` with objective, lower, gap, is_exact, rounds.
+        nearest reachable output, ⟨R, G⟩ > 0 with price 0, and ‖R‖ = 1); ``stats`` with objective, lower, gap, is_exact, rounds.
 
     Raises:
         InputError: shapes, values or limits out of range; exact pricing asked for above rank 4.
@@ -100,7 +100,7 @@ def realize_weights(
     }
     R = incumbent.R
     if not reach.is_reachable:
-        watch.stopped, R = "unreachable", reach.witness / float(np.linalg.norm(reach.witness))
+        watch.stopped, R = "unreachable", reach.witness * (problem.zeta / float(np.linalg.norm(reach.witness)))
         stats["reason"] = reach.reason
     return _result(problem, U, V, R, watch, stats)
 

@@ -143,6 +143,8 @@ class GameData:
     def reachable_basis(self) -> Array | None:
         """An orthonormal basis (n_f, q) of F = span{(Zu)₊} for a ReLU generator; None when F is all of ℝ^{n_f}."""
         basis = reachable_basis(to_numpy64(self.network_input))
+        if basis is not None and basis.shape[1] == 0:  # zero noise reaches zero only
+            basis = np.zeros((self.n_fake, 1))
         return None if basis is None else like(self.X, basis, dtype=namespace(self.X).float64)
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,18 +79,47 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
     _ordered(solution.bound, solution.value, slack, "bound ≤ value")
     if solution.generator is None or data.wgan.regularizer.kind == "custom":
         return
-    W, rng = data.in_scaled_units(to_numpy64(solution.generator.weights)), np.random.default_rng(0)
+    parts, rng = _parts(data, solution.generator), np.random.default_rng(0)
+    play = _played(data, parts)
     rivals = [_random_neurons(data, weight, rng) for weight in (0.0, *rng.uniform(0.0, 1.0, RIVALS))]
-    for rival in rivals + _best_responses(data, W):
-        _ordered(_payoff(data, W, rival), solution.value, slack, "L(D, G*) ≤ value for every D")
+    for rival in rivals + _best_responses(data, play):
+        _ordered(_payoff(data, play, rival), solution.value, slack, "L(D, G*) ≤ value for every D")
     if solution.discriminator is None:
         return
     adversary = solution.discriminator
     optimal = Neurons(to_numpy64(adversary.u), to_numpy64(adversary.v), adversary.skip)
-    _ordered(_payoff(data, W, optimal), solution.value, slack, "L(D*, G*) ≤ value")
+    _ordered(_payoff(data, play, optimal), solution.value, slack, "L(D*, G*) ≤ value")
     for size in (0.0, *10.0 ** rng.uniform(-6.0, 0.5, RIVALS)):
-        other = W + size * float(np.abs(W).max(initial=0.0) or 1.0) * rng.standard_normal(W.shape)
-        _ordered(solution.bound, _payoff(data, other, optimal), slack, "bound ≤ L(D*, G) for every G")
+        other = [W + size * float(np.abs(W).max(initial=0.0) or 1.0) * rng.standard_normal(W.shape) for W in parts]
+        _ordered(solution.bound, _payoff(data, _played(data, other), optimal), slack, "bound ≤ L(D*, G) for every G")
+
+
+@dataclass(frozen=True)
+class _Play:
+    """What a generator does: the output's moments and what it pays for them."""
+
+    S: Float64
+    s: Float64
+    cost: float
+
+
+def _parts(data: GameData, generator: Any) -> list[Float64]:
+    """The generator's matrices: W on the features of ``data``, or (W₁, W₂) of a ReLU network."""
+    if generator.first is not None:
+        return [to_numpy64(generator.first), to_numpy64(generator.weights)]
+    return [data.in_scaled_units(to_numpy64(generator.weights))]
+
+
+def _played(data: GameData, parts: list[Float64]) -> _Play:
+    if len(parts) == 1:
+        S, s = output_moments(data, parts[0])
+        return _Play(S, s, _cost(data, parts[0], S))
+    W1, W2 = parts
+    G = np.maximum(to_numpy64(data.network_input) @ W1, 0.0) @ W2
+    S, s = data.fake_weight * (G.T @ G), data.fake_weight * G.sum(axis=0)
+    strength = data.wgan.regularizer.strength
+    weights = 0.5 * strength * float(np.vdot(W1, W1) + np.vdot(W2, W2))
+    return _Play(S, s, weights if data.wgan.regularizer.kind == "weights" else 0.5 * strength * float(np.trace(S)))
 
 
 def _slack(data: GameData, solution: SolutionLike) -> float:
@@ -106,17 +136,16 @@ def _ordered(smaller: float, larger: float, slack: float, law: str) -> None:
         raise AssertionError(f"weak duality is broken: {law}, but {smaller:.12g} > {larger:.12g} + {slack:.1e}")
 
 
-def _payoff(data: GameData, W: Float64, neurons: Neurons) -> float:
-    """L(D, G) of the generator with weights W against a discriminator."""
+def _payoff(data: GameData, play: _Play, neurons: Neurons) -> float:
+    """L(D, G) of what the generator does against a discriminator."""
     a, b, c = data.wgan.players[0].activation
-    S, s = output_moments(data, W)
-    gap_S, gap_s = to_numpy64(data.moments.second) - S, to_numpy64(data.moments.first) - s
+    gap_S, gap_s = to_numpy64(data.moments.second) - play.S, to_numpy64(data.moments.first) - play.s
     R, y, total = _matrices(neurons)
     earned = a * float(np.vdot(R, gap_S)) + b * float(y @ gap_s) + c * float(total) * data.mass_gap
     if neurons.skip is not None:
         earned += float(to_numpy64(neurons.skip) @ gap_s)
     price = 0.0 if math.isinf(data.beta) else data.beta * float(np.abs(to_numpy64(neurons.v)).sum())
-    return earned - price + _cost(data, W, S)
+    return earned - price + play.cost
 
 
 def _cost(data: GameData, W: Float64, S: Float64) -> float:
@@ -155,9 +184,9 @@ def _random_neurons(data: GameData, weight: float, rng: np.random.Generator) -> 
     return Neurons(u, weight * v / np.abs(v).sum())
 
 
-def _best_responses(data: GameData, W: Float64) -> list[Neurons]:
+def _best_responses(data: GameData, play: _Play) -> list[Neurons]:
     """The neuron that attains dist_D(X, G), with v = 1 and v = −1."""
-    S, s = output_moments(data, W)
+    S, s = play.S, play.s
     M, m = to_numpy64(data.moments.second), to_numpy64(data.moments.first)
     u = polynomial_distance(M, S, m, s, data.mass_gap, data.wgan.players[0].activation).u[None, :]
     return [Neurons(u, np.array([sign])) for sign in (1.0, -1.0)]

@@ -12,6 +12,7 @@ from convexwgan.theory.lemma_3_1_weight_decay import WeightDecay
 from convexwgan.theory.lemma_c2_norm_bound import NormBound
 from convexwgan.theory.matched_spectra import MatchedSpectra
 from convexwgan.theory.mean_shrinkage import MeanShrinkage
+from convexwgan.theory.mean_zonotope import MeanZonotope
 from convexwgan.theory.moment_program import MomentProgram
 from convexwgan.theory.reduction import Reduction
 from convexwgan.theory.s_lemma_moment_matching import MomentMatching
@@ -29,6 +30,7 @@ THEOREMS: tuple[Reduction, ...] = (
     MomentMatching(),
     PolynomialGenerator(),
     MeanShrinkage(),
+    MeanZonotope(),
     ConvexInWeights(),
     FreeThreshold(),
     LinearThreshold(),

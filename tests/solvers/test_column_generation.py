@@ -13,9 +13,10 @@ from convexwgan.errors import InputError
 from convexwgan.geometry.arrangements import enumerate_cells
 from convexwgan.geometry.pricing import price
 from convexwgan.solvers.column_generation import range_neurons, realize_weights, solve_soft
-from convexwgan.solvers.realization.hessian import dense_hessian, newton_direction, tamed_coupling
+from convexwgan.solvers.realization.hessian import dense_hessian, hessian_product, newton_direction, tamed_coupling
 from convexwgan.solvers.realization.master import solve_master
 from convexwgan.solvers.realization.merge import mergeable_pairs, minimal_network
+from convexwgan.solvers.realization.multipliers import EQUALITY
 from convexwgan.solvers.realization.oracle import Oracle, ascend, gains
 from convexwgan.solvers.realization.rounds import entered
 from convexwgan.solvers.realization.slide import objective, slide
@@ -244,9 +245,10 @@ def test_limits_and_callbacks_stop_the_run_with_the_bounds_earned() -> None:
 def test_history_bounds_bracket_the_optimum_every_round() -> None:
     Z, G, _ = planted(1, 20, 2, 2, 3)
     result = realize_weights(Z, G)
+    assert any(line["residual"] <= EQUALITY for line in result.history)
     for line in result.history:
         assert line["lower"] <= result.stats["objective"] * (1 + 1e-6)
-        assert line["upper"] >= result.stats["lower"] * (1 - 1e-6)
+        assert line["residual"] > EQUALITY or line["upper"] >= result.stats["lower"] * (1 - 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -312,18 +314,24 @@ def test_the_hessian_is_the_derivative_of_the_gradient_inside_a_face() -> None:
         assert difference / (2 * step) == pytest.approx(H[:, column], rel=1e-5, abs=1e-4)
 
 
-def test_conjugate_gradients_give_the_dense_newton_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_matrix_free_hessian_is_the_dense_one_and_its_direction_descends(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     Z, T = rng.standard_normal((30, 3)), rng.standard_normal((30, 2))
     network = network_at(Z, rng.standard_normal((5, 3)), rng.standard_normal((5, 2))).balanced()
     Phi, beta = features(Z, network), 5.0
     E = Phi @ network.V - T
+    M = tamed_coupling(Z, E, beta, network)
+    x = rng.standard_normal(25)
+    product = hessian_product(Z, Phi, M, beta, network, x)
+    assert product == pytest.approx(dense_hessian(Z, Phi, M, beta, network) @ x, rel=1e-9)
+
     gW, gV = np.where(network.active, network.V @ E.T, 0.0) @ Z + beta * network.W, Phi.T @ E + beta * network.V
     dense = newton_direction(Z, Phi, E, beta, network, gW, gV)
     monkeypatch.setattr("convexwgan.solvers.realization.hessian.DENSE_UNKNOWNS", 0)
-    matrix_free = newton_direction(Z, Phi, E, beta, network, gW, gV)
-    for one, other in zip(dense, matrix_free, strict=True):
-        assert np.linalg.norm(one - other) <= 0.05 * np.linalg.norm(one)
+    free = newton_direction(Z, Phi, E, beta, network, gW, gV)
+    slopes = [float(np.vdot(gW, dW) + np.vdot(gV, dV)) for dW, dV in (dense, free)]
+    assert slopes[1] == pytest.approx(slopes[0], rel=1e-2)
+    assert slopes[0] < 0
 
 
 def test_sliding_never_raises_the_objective_and_ends_stationary() -> None:
@@ -332,10 +340,10 @@ def test_sliding_never_raises_the_objective_and_ends_stationary() -> None:
     start = network_at(Z, rng.standard_normal((6, 3)), rng.standard_normal((6, 2))).balanced()
     end, report = slide(Z, G, 1.0, start, max_iter=300)
     assert report.objective <= objective(Z, G, 1.0, start)
-    assert report.gradient <= 1e-8
+    assert report.gradient <= 1e-6
     U = end.W / np.linalg.norm(end.W, axis=1)[:, None]
     R = G - features(Z, end) @ end.V
-    assert gains(Z, R, U) == pytest.approx(1.0, rel=1e-7)  # ‖Rᵀ(Zu_j)₊‖ = β on the support
+    assert gains(Z, R, U) == pytest.approx(1.0, rel=1e-6)  # ‖Rᵀ(Zu_j)₊‖ = β on the support
 
 
 def test_a_neuron_lands_on_a_kink_that_is_locally_optimal() -> None:

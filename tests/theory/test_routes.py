@@ -52,7 +52,10 @@ def expected(discriminator: Discriminator, generator: Generator, matching: str, 
 
 
 def closed_form_pairs() -> Iterator[tuple[WGAN, Chain]]:
-    """Every pair with a closed form, and the chain of theorems that MATH 3.1–3.6 gives it."""
+    """Every pair with a closed form, and the chain of theorems that MATH 3.1–3.7 gives it."""
+    for D in MEAN:
+        first = "NormBound" if D.norm_bound else "WeightDecay"
+        yield D + RELU + WEIGHTS, (first, "MeanMatching", "MeanZonotope")
     for G in GENERATORS:
         regularizers = (OUTPUT, WEIGHTS) if G in (LINEAR, POLYNOMIAL) else (OUTPUT,)
         for D in MEAN:

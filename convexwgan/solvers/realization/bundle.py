@@ -28,13 +28,14 @@ _SAME = 1.0 - 1e-7
 _INSIDE = 0.1
 _IDLE_ROUNDS = 4
 _SERIOUS = 0.2
-_BETA_FALLS = 0.3
+_BETA_FALLS = 0.1
 _NEAR = 0.9
 _TINY = 1e-10
 _EQUALITY_STEPS = 3
-_PATIENCE = 6
+_PATIENCE = 10
 _ALMOST_EQUAL = 1e-6
 _LEAST = 1e-6
+_FINEST = 1e-11
 
 
 def refine_multiplier(
@@ -62,7 +63,7 @@ def refine_multiplier(
     while not watch.is_over:
         Phi = np.maximum(Z @ U.T, 0.0)
         gap = max(incumbent.gap, tol) if np.isfinite(incumbent.gap) else 1e-2
-        accuracy = min(accuracy, max(0.03 * gap, 1e-9))
+        accuracy = min(accuracy, max(0.03 * gap, _FINEST))
         result = _master(Phi, G, beta, center, incumbent, accuracy)
         found = oracle.maximum(result.R)
         price = max(found.value, 1.0)
@@ -71,9 +72,10 @@ def refine_multiplier(
         incumbent.offer_multiplier(G, result.R, price, found.is_exact)
         if float(np.linalg.norm(Phi @ result.V - G)) <= _ALMOST_EQUAL:
             incumbent.offer_network(Z, G, U, result.V)
+        new = np.zeros((0, Z.shape[1]))
         estimate = _lagrangian(Phi, G, result)
         if estimate - incumbent.lower <= 0.5 * tol * estimate or price <= 1.0 + tol:
-            _offer(Z, G, U, Phi, oracle, incumbent, tol)
+            new = _offer(Z, G, U, Phi, oracle, incumbent, tol)
         note(watch, incumbent, unit, price, len(U), "bundle")
         if incumbent.is_done(tol):
             break
@@ -82,14 +84,16 @@ def refine_multiplier(
             watch.stopped = "stalled"
             break
         idle = np.where(np.linalg.norm(Phi.T @ result.R, axis=1) < 0.97, idle + 1, 0)
-        new = _violated(Z, result.R, oracle, found, new_a_round)
+        new = np.vstack([new, _violated(Z, result.R, oracle, found, new_a_round)])
         keep = idle < _IDLE_ROUNDS
         U, idle = np.vstack([U[keep], new]), np.concatenate([idle[keep], np.zeros(len(new), dtype=int)])
         new_a_round = min(2 * new_a_round, _MOST_NEW) if len(new) >= new_a_round else new_a_round
-        if gained > max(_SERIOUS * expected, 0.0):
+        if expected <= 2.0 * result.gap:
+            accuracy = max(0.1 * accuracy, _FINEST)
+        if gained > max(_SERIOUS * expected, 0.0) or price <= 1.0 + 0.1 * tol:
             center = result.R / price
             beta = max(_BETA_FALLS * beta, _LEAST * first) if price - 1.0 < 1e-3 else beta
-        elif price - 1.0 > 1e-2:
+        elif price - 1.0 > 1e-1:
             beta = min(beta / _BETA_FALLS, first)
     return U
 
@@ -112,22 +116,26 @@ def _lagrangian(Phi: Float64, G: Float64, result: MasterResult) -> float:
     return cost + float(np.vdot(result.R, G - Phi @ result.V))
 
 
-def _offer(Z: Float64, G: Float64, U: Float64, Phi: Float64, oracle: Oracle, incumbent: Incumbent, tol: float) -> None:
-    """Equality on the bundle by master steps with a tiny β from the incumbent's multiplier; both sides are offered."""
-    near = np.linalg.norm(Phi.T @ incumbent.R, axis=1) > _NEAR
+def _offer(
+    Z: Float64, G: Float64, U: Float64, Phi: Float64, oracle: Oracle, incumbent: Incumbent, tol: float
+) -> Float64:
+    """Master steps with a tiny β, which force equality; both sides are offered, violated directions returned (k, r).
+
+    What the bundle cannot reach, its multiplier grows towards, so that pricing names the missing neurons.
+    """
+    near = np.linalg.norm(Phi.T @ incumbent.R, axis=1) > (_NEAR if len(U) > _MOST_NEW else -1.0)
     center = incumbent.R
-    if not near.any():
-        return
-    for _ in range(_EQUALITY_STEPS):
+    for _ in range(_EQUALITY_STEPS if near.any() else 0):
         result = _master(Phi[:, near], G, _TINY, center, incumbent, 0.1 * tol)
-        size = np.linalg.norm(result.V, axis=1)
-        used = size > 1e-10 * size.max()
-        incumbent.offer_network(Z, G, U[near][used], result.V[used])
+        incumbent.offer_network(Z, G, U[near], result.V)
         found = oracle.maximum(result.R)
         incumbent.offer_multiplier(G, result.R, found.value, found.is_exact)
         if incumbent.is_done(tol):
-            return
+            break
+        if found.value > 1.0 + tol:
+            return _violated(Z, result.R, oracle, found, _LOCAL)
         center = result.R
+    return np.zeros((0, Z.shape[1]))
 
 
 def _violated(Z: Float64, R: Float64, oracle: Oracle, found: PricingResult, limit: int) -> Float64:

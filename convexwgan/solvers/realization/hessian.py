@@ -101,7 +101,7 @@ def _conjugate_gradients(
     p, rz = z.copy(), float(residual @ z)
     goal = 1e-2 * float(np.linalg.norm(gradient))
     for _ in range(steps):
-        Hp = _hessian_product(Z, Phi, M, beta, network, p)
+        Hp = hessian_product(Z, Phi, M, beta, network, p)
         alpha = rz / float(p @ Hp)
         x += alpha * p
         residual = residual - alpha * Hp
@@ -115,7 +115,8 @@ def _conjugate_gradients(
     return dW, x[m:].reshape(shapes[1])
 
 
-def _hessian_product(Z: Float64, Phi: Float64, M: Float64, beta: float, network: Network, vector: Float64) -> Float64:
+def hessian_product(Z: Float64, Phi: Float64, M: Float64, beta: float, network: Network, vector: Float64) -> Float64:
+    """Hessian times (frame coordinates of δW, δV) without the matrix."""
     k, r = network.W.shape
     inner, dV = vector[: k * r].reshape(k, r), vector[k * r :].reshape(k, -1)
     dPhi = np.where(network.active.T, Z @ np.einsum("jab,jb->aj", network.frames, inner), 0.0)

@@ -23,6 +23,7 @@ EQUALITY = 1e-8
 _LEVELS = (1e-1, 1e-2, 1e-3)
 _LOOSE, _TIGHT = 0.3, 0.02
 _NEW_A_ROUND = 30
+_NEGLIGIBLE = 1e-11
 _STEPS = 60
 
 
@@ -45,6 +46,9 @@ class Incumbent:
 
     def offer_network(self, Z: Float64, G: Float64, U: Float64, V: Float64) -> None:
         """Keep the network, as it is or repaired, if it costs less at equality, or comes closer to equality."""
+        size = np.linalg.norm(V, axis=1)
+        used = size > _NEGLIGIBLE * size.max(initial=0.0)
+        U, V = U[used], V[used]
         Phi = np.maximum(Z @ U.T, 0.0)
         for trial in (V, repaired(Phi, G, V)):
             size = float(np.linalg.norm(Phi @ trial - G))
