@@ -30,6 +30,8 @@ REACHABLE = 1e-9
 _BUNDLE_UNKNOWNS = 2400
 _SLIDING_ROUNDS = 25
 _MOST_ROUNDS = 200
+_NEGLIGIBLE = (1e-9, 1e-8, 1e-7, 1e-6)
+_LOSS = 1e-9
 
 
 def realize_weights(
@@ -66,7 +68,8 @@ def realize_weights(
     Returns:
         RealizationResult: neurons (merged, none redundant); ``multiplier`` R (n, d_r), feasible for the pricing used;
         ``residual`` ‖ΣΦv − G‖/‖G‖; ``stopped`` "unreachable" when no network has output G (then the neurons give the
-        nearest reachable output, ⟨R, G⟩ > 0 with price 0, and ‖R‖ = 1); ``stats`` with objective, lower, gap, is_exact, rounds.
+        nearest reachable output, ⟨R, G⟩ > 0 with price 0, and ‖R‖ = 1); ``stats`` with objective, lower, gap,
+        is_exact, rounds.
 
     Raises:
         InputError: shapes, values or limits out of range; exact pricing asked for above rank 4.
@@ -152,18 +155,30 @@ def _close_gap(
 
 
 def _reduced_network(Z: Float64, G: Float64, incumbent: Incumbent) -> tuple[Float64, Float64]:
-    """The incumbent without redundant neurons, if that keeps equality and cost."""
-    small = minimal_network(Z, ReluNeurons(incumbent.U, incumbent.V))
-    trial = Incumbent(incumbent.U, incumbent.V, incumbent.R)
-    trial.offer_network(Z, G, small.u, small.v)
-    is_as_good = trial.residual <= max(incumbent.residual, EQUALITY) and trial.upper <= incumbent.upper * (1.0 + 1e-9)
-    return (trial.U, trial.V) if is_as_good else (incumbent.U, incumbent.V)
+    """The incumbent without negligible and redundant neurons, as far as that keeps equality and cost."""
+    U, V = incumbent.U, incumbent.V
+    for share in _NEGLIGIBLE:
+        size = np.linalg.norm(V, axis=1)
+        used = size > share * size.max(initial=0.0)
+        U, V = _if_as_good(Z, G, incumbent, (U[used], V[used]), (U, V))
+    small = minimal_network(Z, ReluNeurons(U, V))
+    return _if_as_good(Z, G, incumbent, (small.u, small.v), (U, V))
+
+
+def _if_as_good(
+    Z: Float64, G: Float64, incumbent: Incumbent, new: tuple[Float64, Float64], old: tuple[Float64, Float64]
+) -> tuple[Float64, Float64]:
+    trial = first_incumbent(G, Z.shape[1])
+    trial.offer_network(Z, G, *new)
+    is_equal = trial.residual <= max(incumbent.residual, EQUALITY)
+    is_as_good = is_equal and trial.upper <= incumbent.upper * (1.0 + _LOSS)
+    return (trial.U, trial.V) if is_as_good else old
 
 
 def _result(
     problem: Scaled, U: Float64, V: Float64, R: Float64, watch: Watch, stats: dict[str, Any]
 ) -> RealizationResult:
     E = np.maximum(problem.Z @ U.T, 0.0) @ V - problem.G
-    residual = float(np.linalg.norm(E) / max(np.linalg.norm(problem.G), 1e-300))
+    residual = float(np.linalg.norm(E)) / max(float(np.linalg.norm(problem.G)), 1e-300)
     neurons, multiplier = problem.neurons(U, V), problem.multiplier(R)
     return RealizationResult(neurons, multiplier, residual, watch.stopped, tuple(watch.history), stats)

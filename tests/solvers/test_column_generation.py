@@ -377,7 +377,7 @@ def test_the_master_meets_its_optimality_conditions(d: int) -> None:
 
 
 def test_neurons_of_one_cell_with_parallel_outputs_merge_exactly() -> None:
-    Z, G, _ = planted(0, 12, 3, 2, 2)
+    Z, _, _ = planted(0, 12, 3, 2, 2)
     u = np.array([[1.0, 0.2, 0.1], [1.0, 0.2001, 0.1]])
     u /= np.linalg.norm(u, axis=1)[:, None]
     v = np.array([[1.0, 2.0], [2.0, 4.0]])

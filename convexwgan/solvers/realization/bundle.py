@@ -28,13 +28,14 @@ _SAME = 1.0 - 1e-7
 _INSIDE = 0.1
 _IDLE_ROUNDS = 4
 _SERIOUS = 0.2
-_BETA_FALLS = 0.1
+_BETA_FALLS = 0.3
 _NEAR = 0.9
 _TINY = 1e-10
 _EQUALITY_STEPS = 3
 _PATIENCE = 10
 _ALMOST_EQUAL = 1e-6
 _LEAST = 1e-6
+_STEADY, _WILD = 1e-4, 1e-1
 _FINEST = 1e-11
 
 
@@ -84,17 +85,21 @@ def refine_multiplier(
             watch.stopped = "stalled"
             break
         idle = np.where(np.linalg.norm(Phi.T @ result.R, axis=1) < 0.97, idle + 1, 0)
-        new = np.vstack([new, _violated(Z, result.R, oracle, found, new_a_round)])
+        wanted = _FIRST_NEW if price - 1.0 > _WILD else new_a_round
+        new = np.vstack([new, _violated(Z, result.R, oracle, found, wanted)])
         keep = idle < _IDLE_ROUNDS
         U, idle = np.vstack([U[keep], new]), np.concatenate([idle[keep], np.zeros(len(new), dtype=int)])
-        new_a_round = min(2 * new_a_round, _MOST_NEW) if len(new) >= new_a_round else new_a_round
+        if len(new) >= new_a_round:
+            new_a_round = min(2 * new_a_round, _MOST_NEW)
         if expected <= 2.0 * result.gap:
             accuracy = max(0.1 * accuracy, _FINEST)
         if gained > max(_SERIOUS * expected, 0.0) or price <= 1.0 + 0.1 * tol:
             center = result.R / price
-            beta = max(_BETA_FALLS * beta, _LEAST * first) if price - 1.0 < 1e-3 else beta
-        elif price - 1.0 > 1e-1:
+            beta = max(_BETA_FALLS * beta, _LEAST * first) if price - 1.0 < _STEADY else beta
+        elif price - 1.0 > _WILD:
             beta = min(beta / _BETA_FALLS, first)
+    if not incumbent.is_done(tol):
+        _offer(Z, G, U, np.maximum(Z @ U.T, 0.0), oracle, incumbent, tol)
     return U
 
 

@@ -40,9 +40,11 @@ def tamed_coupling(Z: Float64, E: Float64, beta: float, network: Network) -> Flo
     M = np.einsum("jab,jac->jbc", network.frames, M)
     if E.shape[1] == 1:
         size = np.linalg.norm(M, axis=1, keepdims=True)
-        return M * (beta / np.maximum(size, beta)) ** 2
+        shrunk: Float64 = M * (beta / np.maximum(size, beta)) ** 2
+        return shrunk
     left, s, right = np.linalg.svd(M, full_matrices=False)
-    return (left * (s * (beta / np.maximum(s, beta)) ** 2)[:, None, :]) @ right
+    tamed: Float64 = (left * (s * (beta / np.maximum(s, beta)) ** 2)[:, None, :]) @ right
+    return tamed
 
 
 def _dense_direction(

@@ -68,12 +68,13 @@ def solve_master(
     s = _dual_cone(Phi, R)
     x = mu * _inverse(s)
     done = 0
-    for done in range(max_iter + 1):  # noqa: B007
+    for done in range(max_iter + 1):
         residual = G - Phi @ x[:, 1:] - beta * (R - center)
         gap = float(np.vdot(x, s))
         size = float(np.linalg.norm(residual))
         cost = float(np.linalg.norm(x[:, 1:], axis=1).sum())
-        if done == max_iter or (gap <= tol * max(cost, tol) and size <= max(_RESIDUAL * tol, EQUAL) * float(np.linalg.norm(G))):
+        is_feasible = size <= max(_RESIDUAL * tol, EQUAL) * float(np.linalg.norm(G))
+        if done == max_iter or (gap <= tol * max(cost, tol) and is_feasible):
             break
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # near the boundary; checked below
             step = _newton(Phi, beta, residual, x, s, gap)
@@ -203,7 +204,8 @@ def _apply(w: Float64, eta: Float64, y: Float64) -> Float64:
     inner = (w[:, 1:] * y[:, 1:]).sum(axis=1)
     first = w[:, 0] * y[:, 0] + inner
     rest = y[:, 1:] + (y[:, 0] + inner / (1.0 + w[:, 0]))[:, None] * w[:, 1:]
-    return np.asarray(eta)[:, None] * np.hstack([first[:, None], rest])
+    scaled: Float64 = np.asarray(eta)[:, None] * np.hstack([first[:, None], rest])
+    return scaled
 
 
 def _longest(y: Float64, dy: Float64) -> float:

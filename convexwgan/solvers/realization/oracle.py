@@ -87,14 +87,15 @@ def oracle_for(problem: Scaled, Z: Array, rng: int | np.random.Generator, pricin
         InputError: an unknown ``pricing``, or "exact" above rank 4.
     """
     if pricing not in ("auto", "exact", "heuristic"):
-        raise InputError("pricing", pricing, 'be "auto", "exact" or "heuristic"', "leave it out for the automatic choice")
+        remedy = "leave it out for the automatic choice"
+        raise InputError("pricing", pricing, 'be "auto", "exact" or "heuristic"', remedy)
     rank = problem.Z.shape[1]
     if pricing == "exact" and rank > MAX_RANK:
         raise InputError(
             "rank of Z", rank, f"be <= {MAX_RANK} for exact pricing", 'use pricing="heuristic"; the bound is then open'
         )
     rows = None
-    if not isinstance(Z, np.ndarray) and hasattr(Z, "__array_namespace__") or hasattr(Z, "detach"):
+    if (not isinstance(Z, np.ndarray) and hasattr(Z, "__array_namespace__")) or hasattr(Z, "detach"):
         rows = namespace(Z).asarray(problem.Z, dtype=Z.dtype, device=device_of(Z))
     return Oracle(problem.Z, np.random.default_rng(rng), pricing, rows)
 
@@ -134,7 +135,8 @@ def gains(Z: Float64, R: Float64, U: Float64) -> Float64:
 def unit_rows(U: Float64) -> Float64:
     """Rows scaled to length 1; rows of length 0 are dropped."""
     lengths = np.linalg.norm(U, axis=1)
-    return U[lengths > 0] / lengths[lengths > 0, None]
+    scaled: Float64 = U[lengths > 0] / lengths[lengths > 0, None]
+    return scaled
 
 
 def _apart(U: Float64, values: Float64, limit: int, above: float) -> Float64:

@@ -1,6 +1,6 @@
 """The weight problem in its own coordinates: Z of full column rank and norm 1, G of full column rank and norm 1.
 
-    Z = ζ Z' Bᵀ,  G = γ G' Qᵀ,  u = B u',  v = (γ/ζ) v' Qᵀ,  R = R' Qᵀ/ζ,  cost = (γ/ζ) cost',  β = γζ β'
+Z = ζ Z' Bᵀ,  G = γ G' Qᵀ,  u = B u',  v = (γ/ζ) v' Qᵀ,  R = R' Qᵀ/ζ,  cost = (γ/ζ) cost',  β = γζ β'
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _STEPS = 60
 
 @dataclass(frozen=True)
 class SoftBounds:
-    """Primal value, dual value of the scaled multiplier, the pricing maximum that scaled it, and whether it is exact."""
+    """Primal value, dual value of the scaled multiplier, the pricing maximum that scaled it, and its exactness."""
 
     upper: float
     lower: float
@@ -69,8 +69,8 @@ def solve_soft(
         pricing: "exact" (rank ≤ 4), "heuristic", or "auto": exact where it is affordable.
 
     Returns:
-        RealizationResult: neurons; ``multiplier`` R (n, d_r), feasible for the pricing used; ``residual`` ‖ΣΦv − G‖/‖G‖;
-        ``stats`` with objective, lower, gap, price, is_exact, rounds.
+        RealizationResult: neurons; ``multiplier`` R (n, d_r), feasible for the pricing used; ``residual``
+        ‖ΣΦv − G‖/‖G‖; ``stats`` with objective, lower, gap, price, is_exact, rounds.
 
     Raises:
         InputError: shapes, values, β or limits out of range; exact pricing asked for above rank 4.
@@ -107,7 +107,7 @@ def solve_soft(
         "rounds": len(watch.history),
         "seconds": watch.seconds,
     }
-    relative = float(np.linalg.norm(E) / max(np.linalg.norm(problem.G), 1e-300))
+    relative = float(np.linalg.norm(E)) / max(float(np.linalg.norm(problem.G)), 1e-300)
     return RealizationResult(neurons, multiplier, relative, watch.stopped, tuple(watch.history), stats)
 
 

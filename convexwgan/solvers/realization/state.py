@@ -50,8 +50,8 @@ class Network:
 
     def keep(self, which: Bool | Integers) -> Network:
         """The network of the chosen neurons."""
-        parts = (self.W, self.V, self.kinks, self.active, self.frames, self.free)
-        return Network(*(part[which] for part in parts))
+        W, V, kinks = self.W[which], self.V[which], self.kinks[which]
+        return Network(W, V, kinks, self.active[which], self.frames[which], self.free[which])
 
     def copy(self) -> Network:
         """The same network in arrays of its own."""
