@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convexwgan import __version__
 from convexwgan.arrays import Float64, device_of, namespace, to_numpy64
 from convexwgan.certificates.certificate import Status
 from convexwgan.certificates.certify import Audit, certify
@@ -152,11 +154,20 @@ def _discriminator(problem: Problem, status: Status, dual: dict[str, Float64]) -
 
 def _circumstances(problem: Problem) -> dict[str, Any]:
     return {
+        "convexwgan": __version__,
+        "threads": _threads(),
+        "seed": problem.seed,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "dtype": str(problem.X.dtype),
         "device": str(device_of(problem.X)),
     }
+
+
+def _threads() -> int:
+    """What OMP_NUM_THREADS allows (its outermost level), else the number of cores."""
+    outermost = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(outermost) if outermost.isdigit() else os.cpu_count() or 1
 
 
 def check_warm_start(warm_start: object, problem: Problem) -> None:

@@ -21,6 +21,7 @@ from convexwgan.judged import Callback, better_of, check_warm_start, judged
 from convexwgan.solution import Solution
 from convexwgan.solvers.memory import predicted_memory
 from convexwgan.solvers.run import Limits, run_form
+from convexwgan.spec.latent import DrawnNoise
 from convexwgan.spec.validation import tolerance, weight_decay
 from convexwgan.spec.wgan import WGAN
 from convexwgan.theory.candidate import Candidate
@@ -80,6 +81,7 @@ class Problem:
         self.X = as_samples(X, "X")
         self.Z, self.recipe = read_noise(generator, self.X, Z, normalize)
         self.n_fake = fake_count(generator, self.X, self.Z, n_fake)
+        self.seed = Z.seed if isinstance(Z, DrawnNoise) else None
         self.is_population = generator.needs_noise and self.Z is None
         self.latent = self.recipe if self.is_population else None
 

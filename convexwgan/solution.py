@@ -20,7 +20,10 @@ __all__ = ["Solution", "Stats", "Status"]
 
 @dataclass(frozen=True)
 class Stats:
-    """What happened during a solve; times in seconds."""
+    """What happened during a solve; times in seconds.
+
+    ``extra`` holds versions, threads, the seed of drawn noise, and what the method adds (components, solver, …).
+    """
 
     method: str
     times: dict[str, float] = field(default_factory=dict)

@@ -84,3 +84,13 @@ def test_a_program_with_enough_rank_is_exact_and_needs_no_relaxation() -> None:
     assert program.value == pytest.approx(problem.solve().value, rel=1e-6)
     with pytest.raises(NotConicError, match="needs no relaxation"):
         problem.relaxation()
+
+
+def test_the_stats_record_times_threads_versions_and_the_seed_of_drawn_noise() -> None:
+    Z = Latent.normal(2).draw(10, rng=7)
+    stats = Problem(Discriminator.quadratic(beta=1.0) + Generator.linear(), np.eye(2), Z).solve().stats
+    assert {"run", "invert", "certify"} <= set(stats.times)
+    assert stats.extra["seed"] == 7
+    assert stats.extra["threads"] >= 1
+    assert stats.extra["convexwgan"]
+    assert stats.extra["numpy"] == np.__version__
