@@ -21,6 +21,7 @@ from convexwgan.solvers.realization.oracle import Oracle, oracle_for
 from convexwgan.solvers.realization.rounds import unit_directions
 from convexwgan.solvers.realization.scaling import Scaled, scaled_problem
 from convexwgan.solvers.realization.soft import solve_soft
+from convexwgan.solvers.realization.splitting import corrective_rounds
 from convexwgan.solvers.realization.state import Network, network_at
 from convexwgan.solvers.realization.types import RealizationResult, ReluNeurons
 
@@ -28,6 +29,7 @@ __all__ = ["range_neurons", "realize_weights", "solve_soft"]
 
 REACHABLE = 1e-9
 _BUNDLE_UNKNOWNS = 2400
+_MULTIPLIER_UNKNOWNS = 5000
 _SLIDING_ROUNDS = 25
 _MOST_ROUNDS = 200
 _NEGLIGIBLE = (1e-9, 1e-8, 1e-7, 1e-6)
@@ -141,6 +143,10 @@ def _close_gap(
     unit: float,
 ) -> None:
     """Sliding first; then, where it fits, the bundle from the neurons found."""
+    if G.size > _MULTIPLIER_UNKNOWNS and start is None:
+        corrective_rounds(Z, G, oracle, watch, incumbent, tol, unit)
+        watch.stopped = watch.stopped or (None if incumbent.is_done(tol) else "max_iter")
+        return
     fits = oracle.is_exact and G.size <= _BUNDLE_UNKNOWNS
     rounds = _SLIDING_ROUNDS if fits else _MOST_ROUNDS
     network = method_of_multipliers(Z, G, start, oracle, watch, incumbent, tol, unit, rounds)

@@ -26,7 +26,7 @@ _ASCENTS = 200
 _LOCAL = 30
 _SAME = 1.0 - 1e-7
 _INSIDE = 0.1
-_IDLE_ROUNDS = 4
+_IDLE_ROUNDS, _SLACK = 4, 0.97
 _SERIOUS = 0.2
 _BETA_FALLS = 0.3
 _NEAR = 0.9
@@ -36,7 +36,7 @@ _PATIENCE = 10
 _ALMOST_EQUAL = 1e-6
 _LEAST = 1e-6
 _STEADY, _WILD = 1e-4, 1e-1
-_FINEST = 1e-11
+_FINEST, _SHARE = 1e-11, 0.03
 
 
 def refine_multiplier(
@@ -50,57 +50,111 @@ def refine_multiplier(
     unit: float,
     *,
     beta: float,
-) -> Float64:
-    """Raise the incumbent's lower bound, and lower its upper bound, until they meet; returns the bundle (k, r).
+) -> None:
+    """Raise the incumbent's lower bound, and lower its upper bound, until they meet or a limit is reached.
 
     Args:
         Z: latents (n, r), r ≤ 4.
         G: target (n, d).
         U: neurons to begin with (k, r).
+        oracle: exact pricing.
+        watch: limits and history.
+        incumbent: improved in place.
+        tol: relative gap to reach.
+        unit: scaled cost in the user's units, for the history.
         beta: the first β, relative to scaled data.
     """
-    center, first = incumbent.R, beta
-    idle, accuracy, new_a_round, stale = np.zeros(len(U), dtype=int), 1e-3, _FIRST_NEW, 0
+    bundle = _Bundle(Z, G, oracle, incumbent, tol, U, beta)
     while not watch.is_over:
-        Phi = np.maximum(Z @ U.T, 0.0)
-        gap = max(incumbent.gap, tol) if np.isfinite(incumbent.gap) else 1e-2
-        accuracy = min(accuracy, max(0.03 * gap, _FINEST))
-        result = _master(Phi, G, beta, center, incumbent, accuracy)
-        found = oracle.maximum(result.R)
-        price = max(found.value, 1.0)
-        expected = _prox(result.R, G, beta, center) - _prox(center, G, beta, center)
-        gained = _prox(result.R / price, G, beta, center) - _prox(center, G, beta, center)
-        incumbent.offer_multiplier(G, result.R, price, found.is_exact)
-        if float(np.linalg.norm(Phi @ result.V - G)) <= _ALMOST_EQUAL:
-            incumbent.offer_network(Z, G, U, result.V)
-        new = np.zeros((0, Z.shape[1]))
-        estimate = _lagrangian(Phi, G, result)
-        if estimate - incumbent.lower <= 0.5 * tol * estimate or price <= 1.0 + tol:
-            new = _offer(Z, G, U, Phi, oracle, incumbent, tol)
-        note(watch, incumbent, unit, price, len(U), "bundle")
+        price = bundle.round()
+        note(watch, incumbent, unit, price, len(bundle.U), "bundle")
         if incumbent.is_done(tol):
-            break
-        stale = 0 if incumbent.gap < 0.98 * gap or price > 1.0 + tol else stale + 1
-        if stale >= _PATIENCE:
+            return
+        if bundle.stale >= _PATIENCE:
             watch.stopped = "stalled"
-            break
-        idle = np.where(np.linalg.norm(Phi.T @ result.R, axis=1) < 0.97, idle + 1, 0)
-        wanted = _FIRST_NEW if price - 1.0 > _WILD else new_a_round
-        new = np.vstack([new, _violated(Z, result.R, oracle, found, wanted)])
-        keep = idle < _IDLE_ROUNDS
-        U, idle = np.vstack([U[keep], new]), np.concatenate([idle[keep], np.zeros(len(new), dtype=int)])
-        if len(new) >= new_a_round:
-            new_a_round = min(2 * new_a_round, _MOST_NEW)
+    bundle.force_equality()
+
+
+class _Bundle:
+    """Neurons U (k, r), centre C and β of the proximal master, and how both change from round to round."""
+
+    def __init__(
+        self, Z: Float64, G: Float64, oracle: Oracle, incumbent: Incumbent, tol: float, U: Float64, beta: float
+    ) -> None:
+        self.Z, self.G, self.oracle, self.incumbent, self.tol = Z, G, oracle, incumbent, tol
+        self.U, self.idle = U, np.zeros(len(U), dtype=int)
+        self.center, self.beta, self.first_beta = incumbent.R, beta, beta
+        self.accuracy, self.new_a_round, self.stale = 1e-3, _FIRST_NEW, 0
+
+    def round(self) -> float:
+        """Master, pricing, both offers, new neurons, new centre; returns the pricing maximum (at least 1)."""
+        before = max(self.incumbent.gap, self.tol) if np.isfinite(self.incumbent.gap) else 1e-2
+        self.accuracy = min(self.accuracy, max(_SHARE * before, _FINEST))
+        Phi = np.maximum(self.Z @ self.U.T, 0.0)
+        result = _master(Phi, self.G, self.beta, self.center, self.incumbent, self.accuracy)
+        found = self.oracle.maximum(result.R)
+        price = max(found.value, 1.0)
+        self.incumbent.offer_multiplier(self.G, result.R, price, found.is_exact)
+        forced = self._offered(Phi, result, price)
+        is_wild = price - 1.0 > _WILD
+        new = _violated(self.Z, result.R, self.oracle, found, _FIRST_NEW if is_wild else self.new_a_round)
+        self._exchange(np.linalg.norm(Phi.T @ result.R, axis=1), np.vstack([forced, new]))
+        self._move(result, price)
+        self.stale = 0 if self.incumbent.gap < 0.98 * before or price > 1.0 + self.tol else self.stale + 1
+        return price
+
+    def force_equality(self) -> Float64:
+        """Master steps with a tiny β; both sides are offered; returns the directions that its multiplier violates.
+
+        What the bundle cannot reach, that multiplier grows towards, so that pricing names the missing neurons.
+        """
+        Phi = np.maximum(self.Z @ self.U.T, 0.0)
+        near = np.linalg.norm(Phi.T @ self.incumbent.R, axis=1) > (_NEAR if len(self.U) > _MOST_NEW else -1.0)
+        center = self.incumbent.R
+        for _ in range(_EQUALITY_STEPS if near.any() else 0):
+            result = _master(Phi[:, near], self.G, _TINY, center, self.incumbent, 0.1 * self.tol)
+            self.incumbent.offer_network(self.Z, self.G, self.U[near], result.V)
+            found = self.oracle.maximum(result.R)
+            self.incumbent.offer_multiplier(self.G, result.R, found.value, found.is_exact)
+            if self.incumbent.is_done(self.tol):
+                break
+            if found.value > 1.0 + self.tol:
+                return _violated(self.Z, result.R, self.oracle, found, _LOCAL)
+            center = result.R
+        return np.zeros((0, self.Z.shape[1]))
+
+    def _offered(self, Phi: Float64, result: MasterResult, price: float) -> Float64:
+        """Offer the master's network when it nearly reaches equality; force equality when the bounds nearly meet."""
+        rest = self.G - Phi @ result.V
+        if float(np.linalg.norm(rest)) <= _ALMOST_EQUAL:
+            self.incumbent.offer_network(self.Z, self.G, self.U, result.V)
+        cost = float(np.linalg.norm(result.V, axis=1).sum()) + float(np.vdot(result.R, rest))
+        if cost - self.incumbent.lower <= 0.5 * self.tol * cost or price <= 1.0 + self.tol:
+            return self.force_equality()
+        return np.zeros((0, self.Z.shape[1]))
+
+    def _exchange(self, gain: Float64, new: Float64) -> None:
+        """Neurons whose constraint has been slack for some rounds leave, new ones join."""
+        self.idle = np.where(gain < _SLACK, self.idle + 1, 0)
+        keep = self.idle < _IDLE_ROUNDS
+        self.U = np.vstack([self.U[keep], new])
+        self.idle = np.concatenate([self.idle[keep], np.zeros(len(new), dtype=int)])
+        if len(new) >= self.new_a_round:
+            self.new_a_round = min(2 * self.new_a_round, _MOST_NEW)
+
+    def _move(self, result: MasterResult, price: float) -> None:
+        """A serious step moves the centre and may lower β; a wild one raises β; a vain one asks for more accuracy."""
+        here = _prox(self.center, self.G, self.beta, self.center)
+        expected = _prox(result.R, self.G, self.beta, self.center) - here
+        gained = _prox(result.R / price, self.G, self.beta, self.center) - here
         if expected <= 2.0 * result.gap:
-            accuracy = max(0.1 * accuracy, _FINEST)
-        if gained > max(_SERIOUS * expected, 0.0) or price <= 1.0 + 0.1 * tol:
-            center = result.R / price
-            beta = max(_BETA_FALLS * beta, _LEAST * first) if price - 1.0 < _STEADY else beta
+            self.accuracy = max(0.1 * self.accuracy, _FINEST)
+        if gained > max(_SERIOUS * expected, 0.0) or price <= 1.0 + 0.1 * self.tol:
+            self.center = result.R / price
+            if price - 1.0 < _STEADY:
+                self.beta = max(_BETA_FALLS * self.beta, _LEAST * self.first_beta)
         elif price - 1.0 > _WILD:
-            beta = min(beta / _BETA_FALLS, first)
-    if not incumbent.is_done(tol):
-        _offer(Z, G, U, np.maximum(Z @ U.T, 0.0), oracle, incumbent, tol)
-    return U
+            self.beta = min(self.beta / _BETA_FALLS, self.first_beta)
 
 
 def _master(
@@ -113,34 +167,6 @@ def _master(
 
 def _prox(R: Float64, G: Float64, beta: float, center: Float64) -> float:
     return float(np.vdot(R, G)) - 0.5 * beta * float(((R - center) ** 2).sum())
-
-
-def _lagrangian(Phi: Float64, G: Float64, result: MasterResult) -> float:
-    """Σ‖v_j‖ + ⟨R, G − ΦV⟩: the cost of the bundle with the residual priced by R."""
-    cost = float(np.linalg.norm(result.V, axis=1).sum())
-    return cost + float(np.vdot(result.R, G - Phi @ result.V))
-
-
-def _offer(
-    Z: Float64, G: Float64, U: Float64, Phi: Float64, oracle: Oracle, incumbent: Incumbent, tol: float
-) -> Float64:
-    """Master steps with a tiny β, which force equality; both sides are offered, violated directions returned (k, r).
-
-    What the bundle cannot reach, its multiplier grows towards, so that pricing names the missing neurons.
-    """
-    near = np.linalg.norm(Phi.T @ incumbent.R, axis=1) > (_NEAR if len(U) > _MOST_NEW else -1.0)
-    center = incumbent.R
-    for _ in range(_EQUALITY_STEPS if near.any() else 0):
-        result = _master(Phi[:, near], G, _TINY, center, incumbent, 0.1 * tol)
-        incumbent.offer_network(Z, G, U[near], result.V)
-        found = oracle.maximum(result.R)
-        incumbent.offer_multiplier(G, result.R, found.value, found.is_exact)
-        if incumbent.is_done(tol):
-            break
-        if found.value > 1.0 + tol:
-            return _violated(Z, result.R, oracle, found, _LOCAL)
-        center = result.R
-    return np.zeros((0, Z.shape[1]))
 
 
 def _violated(Z: Float64, R: Float64, oracle: Oracle, found: PricingResult, limit: int) -> Float64:

@@ -69,8 +69,11 @@ class Incumbent:
 
 
 def first_incumbent(G: Float64, r: int) -> Incumbent:
-    """No network, no multiplier."""
-    return Incumbent(np.zeros((0, r)), np.zeros((0, G.shape[1])), np.zeros_like(G))
+    """No network, no multiplier: optimal for G = 0."""
+    incumbent = Incumbent(np.zeros((0, r)), np.zeros((0, G.shape[1])), np.zeros_like(G))
+    if not G.any():
+        incumbent.upper = incumbent.residual = 0.0
+    return incumbent
 
 
 def repaired(Phi: Float64, G: Float64, V: Float64) -> Float64:

@@ -23,6 +23,7 @@ from convexwgan.solvers.realization.scaling import Scaled
 
 _MAX_CELLS = 400_000
 _BLOCK = 1 << 23
+_FEWEST = 32
 _APART = 0.995
 """Candidates closer than this cosine to a better one are left out: sliding would merge them again."""
 
@@ -55,7 +56,7 @@ class Oracle:
 
     def candidates(self, R: Float64, limit: int, above: float = 1.0) -> Float64:
         """Up to ``limit`` unit directions, best first and apart from each other, with ‖Rᵀ(Zu)₊‖ > above."""
-        U = self._ascended(R)
+        U = self.ascended(R)
         values = gains(self.Z, R, U)
         return _apart(U, values, limit, above)
 
@@ -63,7 +64,7 @@ class Oracle:
         """The exact pricing maximum, or the best of many ascents (``is_exact`` False)."""
         if self.is_exact:
             return price(self.arrangement, self.Z, R)
-        U = self._ascended(R, 4 * self.starts)
+        U = self.ascended(R, 4 * self.starts)
         values = gains(self.Z, R, U)
         best = int(values.argmax())
         return PricingResult(float(values[best]), U[best], np.inf, False)
@@ -75,9 +76,12 @@ class Oracle:
         rows = self.Z[self.rng.choice(n, min(n, count // 4), replace=False)]
         return unit_rows(np.vstack([drawn, rows, -rows]))
 
-    def _ascended(self, R: Float64, count: int | None = None) -> Float64:
-        rows: Any = self.Z if self.device_rows is None else self.device_rows
-        return to_numpy64(ascend(rows, R, self._starts(count or self.starts)))
+    def ascended(self, R: Float64, count: int | None = None, more: Float64 | None = None) -> Float64:
+        """Ends of local ascent from the best quarter of ``count`` random starts and from ``more``, (k, r)."""
+        drawn = self._starts(count or self.starts)
+        best = np.argsort(-gains(self.Z, R, drawn))[: max(len(drawn) // 4, _FEWEST)]
+        starts = drawn[best] if more is None else np.vstack([drawn[best], more])
+        return to_numpy64(ascend(self.Z if self.device_rows is None else self.device_rows, R, starts))
 
 
 def oracle_for(problem: Scaled, Z: Array, rng: int | np.random.Generator, pricing: str) -> Oracle:
@@ -153,11 +157,10 @@ def _apart(U: Float64, values: Float64, limit: int, above: float) -> Float64:
 def _value_and_direction(U: Array, Z: Array, R: Array) -> tuple[Array, Array]:
     xp = namespace(U)
     values = U @ Z.T
-    active = values > 0.0
-    images = xp.where(active, values, xp.zeros_like(values)) @ R
+    images = xp.clip(values, min=0.0) @ R
     size = xp.sqrt(xp.sum(images * images, axis=1, keepdims=True))
-    slopes = images @ R.T
-    return size, _unit(xp.where(active, slopes, xp.zeros_like(slopes)) @ Z)
+    slopes = (images @ R.T) * xp.astype(values > 0.0, values.dtype)
+    return size, _unit(slopes @ Z)
 
 
 def _unit(U: Array) -> Array:
