@@ -1,6 +1,6 @@
 """The soft form of the ReLU weight problem against the package pyscnn: objective and time, interleaved in one run.
 
-    python benchmarks/soft_form.py --out benchmarks/results/soft_form.json [--repeat 3] [--neurons 200] [--large]
+    python benchmarks/soft_form.py --out benchmarks/results/soft_form.json [--repeat 3] [--neurons 1000] [--large]
 
     F(u, v) = ½‖Σ_j (Zu_j)₊v_jᵀ − G‖_F² + λ n Σ_j ‖u_j‖‖v_j‖
 
@@ -10,7 +10,8 @@ column-scaled data, which is another problem) over the cones of randomly sampled
 can only fit one by one; the sum of those objectives is the F of the joined network.
 
 pyscnn lives in an environment of its own (--env, made on first use; a temporary folder by default) and is run as a
-subprocess that times the call alone, not the import. One unmeasured call of ours comes first.
+subprocess that times the call alone, not the import. One unmeasured call of ours comes first. "s to its F" is when our
+run, which goes on to a proven gap, first had an objective as low as pyscnn's final one.
 """
 
 from __future__ import annotations
@@ -107,6 +108,8 @@ def compare(python: Path, n: int, d: int, outputs: int, repeat: int, neurons: in
         theirs.append(seconds)
         line["objective"] = objective(Z, G, beta, result.neurons.u, result.neurons.v)
         line["objective_pyscnn"] = objective(Z, G, beta, network.u, network.v)
+        passed = [h["seconds"] for h in result.history if h["upper"] <= line["objective_pyscnn"]]
+        line["seconds_to_its_objective"] = min(passed, default=float("inf"))
         line |= {"gap": result.stats["gap"], "is_exact": result.stats["is_exact"], "k": len(result.neurons.u)}
     line |= {"seconds": statistics.median(ours), "seconds_pyscnn": statistics.median(theirs)}
     line |= {"all_seconds": ours, "all_seconds_pyscnn": theirs}
@@ -116,8 +119,8 @@ def compare(python: Path, n: int, d: int, outputs: int, repeat: int, neurons: in
 def table(lines: list[dict[str, Any]]) -> str:
     """Markdown."""
     rows = [
-        "| n | d | outputs | F ours | F pyscnn | s ours | s pyscnn | ratio | gap ours |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| n | d | outputs | F ours | F pyscnn | s ours | s pyscnn | ratio | s to its F | gap ours |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for line in lines:
         gap = f"{line['gap']:.1e}" + ("" if line["is_exact"] else " (heuristic pricing)")
@@ -125,7 +128,7 @@ def table(lines: list[dict[str, Any]]) -> str:
             f"| {line['n']} | {line['d']} | {line['outputs']} "
             f"| {line['objective']:.8g} | {line['objective_pyscnn']:.8g} "
             f"| {line['seconds']:.3g} | {line['seconds_pyscnn']:.3g} "
-            f"| {line['seconds'] / line['seconds_pyscnn']:.3g} | {gap} |"
+            f"| {line['seconds'] / line['seconds_pyscnn']:.3g} | {line['seconds_to_its_objective']:.3g} | {gap} |"
         )
     return "\n".join(rows)
 
@@ -133,7 +136,7 @@ def table(lines: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--neurons", type=int, default=200, help="max_neurons of pyscnn")
+    parser.add_argument("--neurons", type=int, default=1000, help="max_neurons of pyscnn")
     parser.add_argument("--large", action="store_true", help="also n = 500, d = 10 (minutes for pyscnn), once")
     parser.add_argument("--env", type=Path, default=Path(tempfile.gettempdir()) / "convexwgan-pyscnn")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/soft_form.json"))

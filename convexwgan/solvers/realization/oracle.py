@@ -10,7 +10,6 @@ Only the closing question, "is there none left?", goes to exhaustive pricing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 

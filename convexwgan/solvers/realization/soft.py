@@ -20,6 +20,7 @@ from convexwgan.solvers.realization.types import RealizationResult, ReluNeurons
 
 _NEW_A_ROUND = 20
 _STEPS = 60
+_NO_PROGRESS = 1e-13
 
 
 @dataclass(frozen=True)
@@ -132,17 +133,14 @@ def column_generation(
             is_exact=bounds.is_exact,
             neurons=network.count,
         )
-        if (bounds.gap <= tol and _is_closed(bounds, oracle)) or len(bounds.candidates) == 0 or watch.is_over:
+        is_closed = bounds.gap <= tol and (bounds.is_exact or not oracle.is_exact)
+        if is_closed or _has_stalled(watch) or watch.is_over:
             feasible = R / max(1.0, bounds.price)
             return condensed(Z, G, beta, network), feasible, bounds
-        before = bounds.upper
         fine = min(1e-9, 1e-2 * tol)
         network, _ = improved(Z, G, beta, network, bounds.candidates, tol=fine, steps=_STEPS)
-        value = soft_value(Z, G, beta, network)
-        if before - value <= 1e-14 * before:
+        if bounds.upper - soft_value(Z, G, beta, network) <= _NO_PROGRESS * bounds.upper:
             network = condensed(Z, G, beta, network)
-            if len(watch.history) > 2 and _has_stalled(watch, unit * value):
-                watch.stopped = watch.stopped or "stalled"
 
 
 def soft_value(Z: Float64, G: Float64, beta: float, network: Network) -> float:
@@ -177,14 +175,13 @@ def _dual_value(G: Float64, beta: float, R: Float64, price: float) -> float:
     return beta * t * inner - 0.5 * (beta * t) ** 2 * square
 
 
-def _is_closed(bounds: SoftBounds, oracle: Oracle) -> bool:
-    return bounds.is_exact or not oracle.is_exact
-
-
-def _has_stalled(watch: Watch, value: float) -> bool:
-    """Whether three rounds in a row have not lowered the value: sliding and pricing disagree at rounding level."""
-    recent = [line["upper"] for line in watch.history[-3:]]
-    return len(recent) == 3 and max(recent) - value <= 1e-14 * abs(value)
+def _has_stalled(watch: Watch) -> bool:
+    """Whether three rounds have not lowered the value: sliding and pricing disagree at rounding level only."""
+    recent = [line["upper"] for line in watch.history[-4:]]
+    if len(recent) == 4 and recent[0] - recent[-1] <= _NO_PROGRESS * abs(recent[0]):
+        watch.stopped = watch.stopped or "stalled"
+        return True
+    return False
 
 
 def condensed(Z: Float64, G: Float64, beta: float, network: Network) -> Network:
