@@ -29,8 +29,8 @@ __all__ = ["range_neurons", "realize_weights", "solve_soft"]
 
 REACHABLE = 1e-9
 _BUNDLE_UNKNOWNS = 2400
-_MULTIPLIER_UNKNOWNS = 5000
-_SLIDING_ROUNDS = 25
+_SLIDING_UNKNOWNS = 2400
+_FEW_ROUNDS, _SLIDING_ROUNDS = 8, 25
 _MOST_ROUNDS = 200
 _NEGLIGIBLE = (1e-9, 1e-8, 1e-7, 1e-6)
 _LOSS = 1e-9
@@ -143,17 +143,16 @@ def _close_gap(
     unit: float,
 ) -> None:
     """Sliding first; then, where it fits, the bundle from the neurons found."""
-    if G.size > _MULTIPLIER_UNKNOWNS and start is None:
-        corrective_rounds(Z, G, oracle, watch, incumbent, tol, unit)
-        watch.stopped = watch.stopped or (None if incumbent.is_done(tol) else "max_iter")
-        return
     fits = oracle.is_exact and G.size <= _BUNDLE_UNKNOWNS
-    rounds = _SLIDING_ROUNDS if fits else _MOST_ROUNDS
+    is_large = not fits and G.size > _SLIDING_UNKNOWNS
+    rounds = _FEW_ROUNDS if is_large else _SLIDING_ROUNDS if fits else _MOST_ROUNDS
     network = method_of_multipliers(Z, G, start, oracle, watch, incumbent, tol, unit, rounds)
     if incumbent.is_done(tol) or watch.is_over:
         return
+    if is_large:
+        corrective_rounds(Z, G, unit_directions(network), oracle, watch, incumbent, tol, unit)
     if not fits:
-        watch.stopped = "max_iter"
+        watch.stopped = watch.stopped or (None if incumbent.is_done(tol) else "max_iter")
         return
     bundle = np.vstack([unit_directions(network), incumbent.U])
     beta = 1e-3 * oracle.maximum(G).value

@@ -28,7 +28,7 @@ _OVER = 1.6
 _RIDGE = 1e-13
 _ENOUGH = 1e-4
 _SUPPORT = (1e-3, 1e-4, 1e-6)
-_SMALL_GAIN = 0.7
+_PATIENCE = 4
 
 
 def basis_pursuit(Phi: Float64, G: Float64, V: Float64, *, tol: float = 1e-6) -> tuple[Float64, Float64]:
@@ -67,37 +67,40 @@ def basis_pursuit(Phi: Float64, G: Float64, V: Float64, *, tol: float = 1e-6) ->
 
 
 def corrective_rounds(
-    Z: Float64, G: Float64, oracle: Oracle, watch: Watch, incumbent: Incumbent, tol: float, unit: float
+    Z: Float64, G: Float64, slid: Float64, oracle: Oracle, watch: Watch, incumbent: Incumbent, tol: float, unit: float
 ) -> None:
-    """Rounds of basis pursuit and local ascent; improves the incumbent in place."""
+    """Rounds of basis pursuit and local ascent, neurons only added; improves the incumbent in place.
+
+    Args:
+        Z: latents (n, r).
+        G: target (n, d).
+        slid: directions found by sliding (k, r); the first columns beside the incumbent's and the rows of ±Z.
+        oracle: local ascent.
+        watch: limits and history.
+        incumbent: improved in place; its network, if any, is where basis pursuit starts.
+        tol: relative gap to reach.
+        unit: scaled cost in the user's units, for the history.
+    """
     n, r = Z.shape
-    U = np.vstack([incumbent.U, unit_rows(Z), unit_rows(-Z), unit_rows(oracle.rng.standard_normal((n, r)))])
+    random = unit_rows(oracle.rng.standard_normal((n, r)))
+    U = np.vstack([incumbent.U, slid, unit_rows(Z), unit_rows(-Z), random])
     V = np.zeros((len(U), G.shape[1]))
     V[: len(incumbent.U)] = incumbent.V
+    vain = 0
     for _ in range(_ROUNDS):
-        Phi = np.maximum(Z @ U.T, 0.0)
-        V, R = basis_pursuit(Phi, G, V)
         before = incumbent.upper
+        V, R = basis_pursuit(np.maximum(Z @ U.T, 0.0), G, V)
         _offer_supports(Z, G, U, V, incumbent)
-        found = oracle.ascended(R, 4 * oracle.starts, np.vstack([incumbent.U, U[np.linalg.norm(V, axis=1) > 0][:n]]))
+        found = oracle.ascended(R, 4 * oracle.starts, incumbent.U)
         values = gains(Z, R, found)
         price = float(values.max())
         incumbent.offer_multiplier(G, R, price, False)
         note(watch, incumbent, unit, price, len(incumbent.U), "splitting")
-        if incumbent.is_done(tol) or watch.is_over:
-            return
-        if before - incumbent.upper <= _ENOUGH * before and np.isfinite(before) and len(watch.history) > 3:
+        vain = vain + 1 if before - incumbent.upper <= _ENOUGH * incumbent.upper else 0
+        if incumbent.is_done(tol) or watch.is_over or vain == _PATIENCE:
             return
         new = found[values > 1.0]
-        keep = gains_of(Phi, R) > _SMALL_GAIN
-        keep[: min(2 * G.shape[1], len(keep))] = True
-        U, V = np.vstack([U[keep], new]), np.vstack([V[keep], np.zeros((len(new), G.shape[1]))])
-
-
-def gains_of(Phi: Float64, R: Float64) -> Float64:
-    """‖Rᵀφ_j‖ for every column, (k,)."""
-    values: Float64 = np.linalg.norm(Phi.T @ R, axis=1)
-    return values
+        U, V = np.vstack([U, new]), np.vstack([V, np.zeros((len(new), G.shape[1]))])
 
 
 def _offer_supports(Z: Float64, G: Float64, U: Float64, V: Float64, incumbent: Incumbent) -> None:
