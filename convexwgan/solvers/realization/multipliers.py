@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from convexwgan.arrays import Float64
+from convexwgan.geometry.ascent import gains
 from convexwgan.solvers.realization.limits import Watch
-from convexwgan.solvers.realization.oracle import Oracle, gains
+from convexwgan.solvers.realization.oracle import Oracle
 from convexwgan.solvers.realization.rounds import improved, outgoing, residual, unit_directions
 from convexwgan.solvers.realization.state import Network, empty_network
 

@@ -17,9 +17,10 @@ import numpy as np
 import scipy.linalg
 
 from convexwgan.arrays import Float64
+from convexwgan.geometry.ascent import gains
 from convexwgan.solvers.realization.limits import Watch
 from convexwgan.solvers.realization.multipliers import Incumbent, note
-from convexwgan.solvers.realization.oracle import Oracle, gains, unit_rows
+from convexwgan.solvers.realization.oracle import Oracle, unit_rows
 
 _ROUNDS = 15
 _ITERATIONS = 1500
