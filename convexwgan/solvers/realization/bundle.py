@@ -23,10 +23,11 @@ from convexwgan.solvers.realization.limits import Watch
 from convexwgan.solvers.realization.master import MasterResult, solve_master
 from convexwgan.solvers.realization.metric import metric_of
 from convexwgan.solvers.realization.multipliers import Incumbent, note
-from convexwgan.solvers.realization.oracle import Oracle, apart
+from convexwgan.solvers.realization.oracle import Oracle, apart, unit_rows
 
 _FIRST_NEW, _MOST_NEW = 100, 4000
 _CLUSTER = 2.0
+_NEIGHBOURS, _NEAR_BY, _SAME_POINT, _ALMOST = 3, 0.95, 1.0 - 1e-13, 1e-3
 _ASCENTS = 200
 _LOCAL = 30
 _SAME = 1.0 - 1e-7
@@ -104,6 +105,7 @@ class _Bundle:
         forced = self._offered(Phi, result, price)
         is_wild = price - 1.0 > _WILD
         new = _violated(self.Z, result.R, self.oracle, found, _FIRST_NEW if is_wild else self.new_a_round)
+        new = np.vstack([new, _between(self.Z, result.R, new[-_LOCAL:], self.U)])
         self._exchange(np.linalg.norm(Phi.T @ result.R, axis=1), np.vstack([forced, new]))
         self._move(result, price)
         self.stale = 0 if self.incumbent.gap < 0.98 * before or price > 1.0 + self.tol else self.stale + 1
@@ -114,12 +116,13 @@ class _Bundle:
 
         What the bundle cannot reach, that multiplier grows towards, so that pricing names the missing neurons.
         """
-        Phi = np.maximum(self.Z @ self.U.T, 0.0)
-        near = np.linalg.norm(Phi.T @ self.incumbent.R, axis=1) > (_NEAR if len(self.U) > _MOST_NEW else -1.0)
+        U = np.vstack([self.U, self.incumbent.U])
+        Phi = np.maximum(self.Z @ U.T, 0.0)
+        near = np.linalg.norm(Phi.T @ self.incumbent.R, axis=1) > (_NEAR if len(U) > _MOST_NEW else -1.0)
         center = self.incumbent.R
         for _ in range(_EQUALITY_STEPS if near.any() else 0):
             result = self._master(Phi[:, near], _TINY * self.incumbent.lower, center, 0.1 * self.tol)
-            self.incumbent.offer_network(self.Z, self.G, self.U[near], result.V)
+            self.incumbent.offer_network(self.Z, self.G, U[near], result.V)
             found = self.oracle.maximum(result.R)
             self.incumbent.offer_multiplier(self.G, result.R, found.value, found.is_exact)
             if self.incumbent.is_done(self.tol):
@@ -180,6 +183,21 @@ def _separation(Z: Float64, rays: int) -> float:
     """The cosine of a few mean distances between the rays: violations come in clusters around a local maximum."""
     r = Z.shape[1]
     return float(np.cos(min(_CLUSTER * (4.0 * np.pi / rays) ** (1.0 / max(r - 1, 1)), 0.3)))
+
+
+def _between(Z: Float64, R: Float64, local: Float64, U: Float64) -> Float64:
+    """Midpoints of the local maxima and the neurons of the bundle nearest to them, where they nearly violate.
+
+    A maximiser slides along its face as R changes; one cut a round would follow it at a linear rate only.
+    """
+    if len(local) == 0 or len(U) == 0:
+        return np.zeros((0, Z.shape[1]))
+    cosine = local @ U.T
+    count = min(_NEIGHBOURS, len(U))
+    nearest = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
+    is_near = np.take_along_axis(cosine, nearest, axis=1)
+    middle = unit_rows((local[:, None, :] + U[nearest])[(is_near > _NEAR_BY) & (is_near < _SAME_POINT)])
+    return middle[gains(Z, R, middle) > 1.0 - _ALMOST]
 
 
 def _violated(Z: Float64, R: Float64, oracle: Oracle, found: PricingResult, limit: int) -> Float64:
