@@ -27,7 +27,7 @@ from convexwgan.solvers.realization.oracle import Oracle, apart, unit_rows
 
 _FIRST_NEW, _MOST_NEW = 100, 4000
 _CLUSTER = 2.0
-_NEIGHBOURS, _NEAR_BY, _SAME_POINT, _ALMOST = 3, 0.95, 1.0 - 1e-13, 1e-3
+_NEIGHBOURS, _NEAR_BY, _SAME_POINT = 3, 0.95, 1.0 - 1e-13
 _ASCENTS = 200
 _LOCAL = 30
 _SAME = 1.0 - 1e-7
@@ -186,7 +186,7 @@ def _separation(Z: Float64, rays: int) -> float:
 
 
 def _between(Z: Float64, R: Float64, local: Float64, U: Float64) -> Float64:
-    """Midpoints of the local maxima and the neurons of the bundle nearest to them, where they nearly violate.
+    """Midpoints of the local maxima and the neurons of the bundle nearest to them, where they violate too.
 
     A maximiser slides along its face as R changes; one cut a round would follow it at a linear rate only.
     """
@@ -197,7 +197,7 @@ def _between(Z: Float64, R: Float64, local: Float64, U: Float64) -> Float64:
     nearest = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
     is_near = np.take_along_axis(cosine, nearest, axis=1)
     middle = unit_rows((local[:, None, :] + U[nearest])[(is_near > _NEAR_BY) & (is_near < _SAME_POINT)])
-    return middle[gains(Z, R, middle) > 1.0 - _ALMOST]
+    return middle[gains(Z, R, middle) > 1.0]
 
 
 def _violated(Z: Float64, R: Float64, oracle: Oracle, found: PricingResult, limit: int) -> Float64:

@@ -38,7 +38,7 @@ def basis_pursuit(Phi: Float64, G: Float64, V: Float64, *, tol: float = 1e-6) ->
     Args:
         Phi: features (n, k) of full row rank, k > n for any freedom.
         G: target (n, d).
-        V: where to start (k, d).
+        V: where to start (k, d); 0 for the weights of least norm.
         tol: stop when the change of a step is below tol relative to the iterate.
     """
     scale = np.linalg.norm(Phi, axis=0)
@@ -50,8 +50,9 @@ def basis_pursuit(Phi: Float64, G: Float64, V: Float64, *, tol: float = 1e-6) ->
     def solve(B: Float64) -> Float64:
         return np.asarray(scipy.linalg.cho_solve(factor, B, check_finite=False))
 
-    Y, S = V.copy(), np.zeros_like(V)
-    rho = 10.0 * len(Y) / max(float(np.linalg.norm(V, axis=1).sum()), 1e-300) / Y.shape[1] ** 0.5
+    Y = V.copy() if V.any() else Phi.T @ solve(G)  # ρ is read off the size of the start
+    S = np.zeros_like(V)
+    rho = 10.0 * len(Y) / max(float(np.linalg.norm(Y, axis=1).sum()), 1e-300) / Y.shape[1] ** 0.5
     for iteration in range(_ITERATIONS):
         A = Y - S
         X = A - Phi.T @ solve(Phi @ A - G)
