@@ -1,4 +1,4 @@
-"""Operator splitting, the metric of the multiplier, and agreement of column generation with the semidefinite program."""
+"""Operator splitting, the metric of the multiplier, and column generation against the semidefinite program."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_corrective_rounds_beat_the_2k_neurons_and_stay_above_the_exact_value():
     corrective_rounds(problem.Z, problem.G, np.zeros((0, 3)), oracle, watch, incumbent, 1e-6, 1.0)
     exact = realize_weights(problem.Z, problem.G).stats["objective"]
     assert incumbent.residual <= EQUALITY
-    assert exact * (1 - 1e-6) <= incumbent.upper <= exact * 1.05 < before
+    assert exact * (1 - 1e-6) <= incumbent.upper <= exact * 1.02 < before
     uppers = [line["upper"] for line in watch.history]
     assert uppers == sorted(uppers, reverse=True)
 
@@ -136,8 +136,7 @@ def test_semidefinite_program_and_column_generation_agree_and_bracket_each_other
     network = neurons_from_sdp(exact.values, cones, Z, G)
     found = realize_weights(Z, G)
     lowers = [
-        float(np.vdot(R, G)) / price(cones.arrangement, Z, R).value
-        for R in (exact.multipliers["R"], found.multiplier)
+        float(np.vdot(R, G)) / price(cones.arrangement, Z, R).value for R in (exact.multipliers["R"], found.multiplier)
     ]
     uppers = [network.cost, found.neurons.cost]
     for neurons in (network, found.neurons):

@@ -165,7 +165,6 @@ class _Bundle:
         elif price - 1.0 > _WILD:
             self.beta = min(self.beta / _BETA_FALLS, self.first_beta)
 
-
     def _master(self, Phi: Float64, beta: float, center: Float64, accuracy: float) -> MasterResult:
         """The master in the metric, from well inside the cones: a start near the boundary saves no iteration."""
         metric, R = self.metric, self.incumbent.R

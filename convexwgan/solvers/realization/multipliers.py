@@ -48,9 +48,9 @@ class Incumbent:
     def offer_network(self, Z: Float64, G: Float64, U: Float64, V: Float64) -> None:
         """Keep the network, as it is or repaired, if it costs less at equality, or comes closer to equality."""
         size = np.linalg.norm(V, axis=1)
-        used = size > _NEGLIGIBLE * size.max(initial=0.0)
-        U, V = U[used], V[used]
         Phi = np.maximum(Z @ U.T, 0.0)
+        used = (size > _NEGLIGIBLE * size.max(initial=0.0)) & (Phi > 0).any(axis=0)  # a dead neuron only costs
+        U, V, Phi = U[used], V[used], Phi[:, used]
         for trial in (V, repaired(Phi, G, V)):
             size = float(np.linalg.norm(Phi @ trial - G))
             cost = float(np.linalg.norm(trial, axis=1).sum())

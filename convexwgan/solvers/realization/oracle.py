@@ -15,8 +15,8 @@ import numpy as np
 
 from convexwgan.arrays import Array, Float64, device_of, namespace, to_numpy64
 from convexwgan.errors import InputError
-from convexwgan.geometry.ascent import ascend, gains
 from convexwgan.geometry.arrangements import Arrangement, cell_count_formula, enumerate_cells
+from convexwgan.geometry.ascent import ascend, gains
 from convexwgan.geometry.cones import MAX_RANK
 from convexwgan.geometry.pricing import PricingResult, price
 from convexwgan.solvers.realization.scaling import Scaled

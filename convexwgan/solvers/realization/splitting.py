@@ -20,7 +20,7 @@ from convexwgan.arrays import Float64
 from convexwgan.geometry.ascent import gains
 from convexwgan.solvers.realization.limits import Watch
 from convexwgan.solvers.realization.multipliers import Incumbent, note
-from convexwgan.solvers.realization.oracle import Oracle, unit_rows
+from convexwgan.solvers.realization.oracle import Oracle, apart, unit_rows
 
 _ROUNDS = 15
 _ITERATIONS = 1500
@@ -30,6 +30,8 @@ _RIDGE = 1e-13
 _ENOUGH = 1e-4
 _SUPPORT = (1e-3, 1e-4, 1e-6)
 _PATIENCE = 4
+_MOST_NEW, _APART = 1000, 0.9999
+"""Neurons a round; ascents from neurons of the incumbent end beside them, and would double them every round."""
 
 
 def basis_pursuit(Phi: Float64, G: Float64, V: Float64, *, tol: float = 1e-6) -> tuple[Float64, Float64]:
@@ -101,7 +103,7 @@ def corrective_rounds(
         vain = vain + 1 if before - incumbent.upper <= _ENOUGH * incumbent.upper else 0
         if incumbent.is_done(tol) or watch.is_over or vain == _PATIENCE:
             return
-        new = found[values > 1.0]
+        new = apart(found, values, _MOST_NEW, 1.0, _APART)
         U, V = np.vstack([U, new]), np.vstack([V, np.zeros((len(new), G.shape[1]))])
 
 
