@@ -8,9 +8,9 @@
   outputs), each solved by the semidefinite program (exact for rank ≤ 4) and by column generation. Both answers give an
   upper bound (a network, its output recomputed) and a lower bound (a multiplier, its price recomputed exactly).
 * ``gaps``: planted and latent-aligned targets up to n_f = 200, rank 3, d_r = 10.
-* ``high``: Z 500 × 48 from the digits of scikit-learn, pixels or principal scores; lower bound by the doubly nonnegative
-  relaxation of pricing, upper bound by column generation; both beside the nuclear-norm bound and the 2k neurons of a
-  target in range(Z).
+* ``high``: Z 500 × 48 from the digits of scikit-learn, pixels or principal scores; lower bound by the doubly
+  nonnegative relaxation of pricing, upper bound by column generation; both beside the nuclear-norm bound and the 2k
+  neurons of a target in range(Z).
 
 Each part writes its lines into --out (benchmarks/results/realization.json) and leaves the others there as they are.
 """

@@ -60,4 +60,4 @@ def metric_of(Z: Float64, U: Float64) -> Metric:
         K += Phi @ Phi.T
     K /= max(len(U), 1)
     K[np.diag_indices_from(K)] += _RIDGE * float(np.trace(K))
-    return Metric(np.linalg.cholesky(K))
+    return Metric(np.asarray(np.linalg.cholesky(K), dtype=np.float64))
