@@ -1,0 +1,189 @@
+"""The certificate of a finite game: primal and dual function values recomputed from p_d, the divergence and the class.
+
+For every discriminator D of the class with f₁ ≥ 0 on the generator's support, and every generated p_g ≥ 0,
+
+    Σ p_d f₀(D)  ≤  min_p g(p)  ≤  g(p_g),      g(p_g) = sup_{D in the class} Σ_i p_d f₀(D_i) + p_g f₁(D_i)
+                                                       ≤ Σ_i sup_D (p_d f₀(D) + p_g f₁(D) + y_i D) + sup −yᵀD
+
+with any tilt y (Fenchel); for the class of all D, y = 0 and the bound is the separable closed form.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from convexwgan.arrays import Float64
+from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
+from convexwgan.certificates.divergence_sup import lagrangian_terms, supremum
+from convexwgan.certificates.finite_classes import Claimed, Tilt, member, tilt_of
+from convexwgan.spec.divergence import Divergence
+from convexwgan.spec.finite_discriminator import FiniteDiscriminator, LipschitzDiscriminator, NeuronDiscriminator
+
+Bools = npt.NDArray[np.bool_]
+RESIDUAL = 1e-11
+"""A tilt may miss the orthogonality that its class asks for by this much, relative: rounding, not error."""
+
+
+def certify_finite_game(
+    p_data: Float64,
+    divergence: Divergence,
+    discriminator: FiniteDiscriminator | None,
+    support: Bools,
+    claimed: Claimed,
+    tol: float,
+) -> tuple[Certificate, Float64, Float64]:
+    """The certificate of a claimed saddle point, with the repaired (p_g, D) that it is about, both shape (n,).
+
+    Args:
+        p_data: shape (n,), ≥ 0, sums to one.
+        support: where the generator may put mass, shape (n,).
+        claimed: D, p_g and the parts of the class, from any solver.
+        tol: the relative gap that CERTIFIED asks for (in units of max(|value|, unit of the game)).
+    """
+    p_g = repaired_generated(p_data, divergence, discriminator, support, claimed.p_g)
+    lower, D, slack = _lower(p_data, divergence, discriminator, support, claimed, p_g)
+    upper, tilt, radius = _upper(p_data, divergence, discriminator, p_g, claimed, D)
+    checks = (
+        Check("p_g ≥ 0 and p_g = 0 off the generator's support", bool(np.all(p_g >= 0) and not np.any(p_g[~support]))),
+        Check("f₁(D) ≥ 0 on it", slack <= tol, f"missed by {slack:.1e}, charged to the bound at twice the mass of p_g"),
+        Check(
+            "the tilt is orthogonal to what the class does not bound", tilt.residual <= RESIDUAL, f"{tilt.residual:.1e}"
+        ),
+        Check("g(p_g) covers the class", not math.isnan(upper), _reach(radius)),
+    )
+    unit = _unit(divergence, discriminator)
+    certificate = Certificate(lower, upper, 0.0, "exhaustive", checks, tol=tol, scale=1e6 * unit)
+    return certificate, p_g, D
+
+
+def _reach(radius: float) -> str:
+    return "every D" if math.isinf(radius) else f"every D of the class with |D − D*| ≤ {radius:.1e}"
+
+
+def _unit(divergence: Divergence, discriminator: FiniteDiscriminator | None) -> float:
+    """The size that values have: 1, or what D can reach where f₀ and f₁ are linear in it."""
+    if divergence.name != "wasserstein":
+        return 1.0
+    reach = 1 / (4 * divergence.epsilon) if divergence.epsilon else math.inf
+    if isinstance(discriminator, LipschitzDiscriminator):
+        reach = min(reach, discriminator.constant * float(np.max(discriminator.distances)))
+    if isinstance(discriminator, NeuronDiscriminator):
+        power = 2 if discriminator.discriminator.kind == "quadratic" else 1
+        reach = min(reach, discriminator.bound * float(np.max(np.linalg.norm(discriminator.inputs, axis=1))) ** power)
+    return reach if 0 < reach < math.inf else 1.0
+
+
+def no_generator(p_data: Float64, divergence: Divergence, support: Bools, tol: float) -> Certificate | None:
+    """A certificate that every p_g on this support is infinitely far from p_data, or None: for the class of all D.
+
+    It is so where p_d > 0 = p_g at a point and f₀ has no upper bound on the domain.
+    """
+    uncovered = (p_data > 0) & ~support
+    if not np.any(uncovered):
+        return None
+    zero = np.zeros(1)
+    if not divergence.is_named or math.isfinite(
+        float(supremum(divergence, zero + 1, zero, zero, (-math.inf, math.inf))[0])
+    ):
+        return None
+    i = int(np.flatnonzero(uncovered)[0])
+    text = f"point {i} has p_d = {p_data[i]:.3g} and no generated mass may go there; sup f₀ = ∞, so every value is ∞"
+    proof = Infeasibility("support", text, float(p_data[i]), 0.0)
+    check = Check("p_d > 0 off the generator's support, f₀ unbounded", True)
+    return Certificate(
+        math.inf, math.inf, 0.0, "exhaustive", (check,), infeasibility=proof, tol=tol, has_candidate=False
+    )
+
+
+def repaired_generated(
+    p_data: Float64, divergence: Divergence, discriminator: FiniteDiscriminator | None, support: Bools, p_g: Float64
+) -> Float64:
+    """p_g clipped to ≥ 0 and to the support, and to where its value can be finite.
+
+    All D: p_g = 0 wherever p_d = 0 and f₁ has no upper bound. Linear f₀ (Wasserstein, ε = 0) with constants in
+    the class: equal mass.
+    """
+    p = np.where(support, np.maximum(p_g, 0.0), 0.0)
+    if discriminator is None and divergence.is_named:
+        one, zero = np.ones(1), np.zeros(1)
+        if math.isinf(float(supremum(divergence, zero, one, zero, (-math.inf, math.inf))[0])):
+            p = np.where(p_data > 0, p, 0.0)
+    constants = isinstance(discriminator, LipschitzDiscriminator) or (
+        isinstance(discriminator, NeuronDiscriminator) and discriminator.intercept
+    )
+    if constants and divergence.epsilon == 0 and p.sum() > 0:
+        p = p * (p_data.sum() / p.sum())
+    return np.asarray(p)
+
+
+def _lower(
+    p_data: Float64,
+    divergence: Divergence,
+    discriminator: FiniteDiscriminator | None,
+    support: Bools,
+    claimed: Claimed,
+    p_g: Float64,
+) -> tuple[float, Float64, float]:
+    """Σ p_d f₀(D) at a repaired D, less what its violation of f₁ ≥ 0 can be worth; D; the violation."""
+    falling = float(divergence.df1(np.array([divergence.optimum]))[0]) < 0
+    D = member(discriminator, claimed, divergence.optimum, falling)
+    low, high = divergence.domain
+    if discriminator is None:
+        D = np.clip(D, low, high)
+        D = np.where(support & (divergence.f1(D) < 0), divergence.optimum, D)
+    elif isinstance(discriminator, LipschitzDiscriminator):
+        excess = (D - divergence.optimum)[support] * (1 if falling else -1)
+        D = D - (1 if falling else -1) * max(0.0, float(np.max(excess, initial=0.0)))
+    outside = float(max(np.max(low - D, initial=0.0), np.max(D - high, initial=0.0)))
+    slack = max(outside, float(np.max(-divergence.f1(np.clip(D, low, high))[support], initial=0.0)))
+    value = float(np.sum(lagrangian_terms(divergence, p_data, np.zeros_like(p_data), np.zeros_like(p_data), D)))
+    return value - 2 * max(1.0, float(p_g.sum())) * slack, D, slack
+
+
+def _upper(
+    p_data: Float64,
+    divergence: Divergence,
+    discriminator: FiniteDiscriminator | None,
+    p_g: Float64,
+    claimed: Claimed,
+    D: Float64,
+) -> tuple[float, Tilt, float]:
+    """The least bound on g(p_g) among the proposed tilts, that tilt, and how far from D* the discriminators reach."""
+    radius = math.inf
+    if discriminator is not None or not divergence.is_named:
+        radius = 1e3 * (1.0 + float(np.max(np.abs(D - divergence.optimum))))
+    box = (divergence.optimum - radius, divergence.optimum + radius)
+    flow = claimed.multipliers.get("flow", np.zeros((len(p_g), len(p_g))))
+    best = (math.inf, tilt_of(None, np.zeros_like(p_g), p_g, flow))
+    for y, curvature in _proposals(p_data, divergence, p_g, claimed, D, flow):
+        tilt = tilt_of(discriminator, y, curvature, flow)
+        bound = float(np.sum(supremum(divergence, p_data, p_g, tilt.y, box))) + tilt.cost
+        if tilt.residual <= RESIDUAL and bound < best[0]:
+            best = (bound, tilt)
+    return best[0], best[1], radius
+
+
+def _proposals(
+    p_data: Float64, divergence: Divergence, p_g: Float64, claimed: Claimed, D: Float64, flow: Float64
+) -> list[tuple[Float64, Float64]]:
+    """Tilts to try, with the curvature of the Lagrangian: the stationary one at D, the solver's, the flow's."""
+    inside = divergence.clip(D, 1e-300)
+    with np.errstate(all="ignore"):
+        bend = -(_weighted(p_data, divergence.d2f0(inside)) + _weighted(p_g, divergence.d2f1(inside)))
+        slope = -(_weighted(p_data, divergence.df0(inside)) + _weighted(p_g, divergence.df1(inside)))
+    bend = np.where(np.isfinite(bend), np.maximum(bend, 0.0), 0.0)
+    found = [slope] if np.all(np.isfinite(slope)) else []
+    if "tilt" in claimed.multipliers:
+        given = claimed.multipliers["tilt"]
+        linear = bend == 0
+        found += [np.where(linear & np.isfinite(slope), slope, sign * given) for sign in (1.0, -1.0)]
+    if np.any(flow):
+        found.append(flow.sum(axis=0) - flow.sum(axis=1))
+    return [(np.asarray(y), np.asarray(bend)) for y in found or [np.zeros_like(p_g)]]
+
+
+def _weighted(weight: Float64, values: Float64) -> Float64:
+    return np.where(weight > 0, weight * np.where(weight > 0, values, 0.0), 0.0)
