@@ -1,4 +1,4 @@
-"""Classes of discriminators on a finite support, for the judge: what −yᵀD can reach in them, and who belongs to them."""
+"""Classes of discriminators on a finite support, for the judge: how far −yᵀD goes in them, who belongs to them."""
 
 from __future__ import annotations
 

@@ -59,6 +59,30 @@ def certify_finite_game(
     return certificate, p_g, D
 
 
+def evaluate_finite_game(
+    p_data: Float64,
+    divergence: Divergence,
+    discriminator: FiniteDiscriminator | None,
+    p_g: Float64,
+    claimed: Claimed,
+    tol: float,
+) -> tuple[Certificate, Float64]:
+    """Bounds on g(p_g) = sup_D L(D, p_g) of a given p_g, shape (n,): L at a D of the class, and the tilted bound."""
+    falling = float(divergence.df1(np.array([divergence.optimum]))[0]) < 0
+    D = member(discriminator, claimed, divergence.optimum, falling)
+    D = np.clip(D, *divergence.domain)
+    lower = float(np.sum(lagrangian_terms(divergence, p_data, p_g, np.zeros_like(p_g), D)))
+    upper, tilt, radius = _upper(p_data, divergence, discriminator, p_g, claimed, D)
+    checks = (
+        Check(
+            "the tilt is orthogonal to what the class does not bound", tilt.residual <= RESIDUAL, f"{tilt.residual:.1e}"
+        ),
+        Check("g(p_g) covers the class", not math.isnan(upper), _reach(radius)),
+    )
+    unit = _unit(divergence, discriminator)
+    return Certificate(lower, upper, 0.0, "exhaustive", checks, tol=tol, scale=1e6 * unit), D
+
+
 def _reach(radius: float) -> str:
     return "every D" if math.isinf(radius) else f"every D of the class with |D − D*| ≤ {radius:.1e}"
 

@@ -72,10 +72,13 @@ def finite_game_program(
     discriminator: FiniteDiscriminator | None,
     support: Bools,
     cells: Bools | None = None,
+    against: Float64 | None = None,
 ) -> ConicModel:
     """The discriminator's program, whose multipliers are the generated distribution.
 
     max_D Σ_i p_d(x_i) f₀(D_i)   s.t.   f₁(D_i) ≥ 0 for i in the support of the generator,  D in the class
+
+    or, ``against`` a given p_g:  max_D Σ_i p_d(x_i) f₀(D_i) + p_g(x_i) f₁(D_i)   s.t.   D in the class.
 
     Args:
         p_data: shape (n,).
@@ -83,6 +86,7 @@ def finite_game_program(
         discriminator: the class, or None for any D.
         support: where the generator may put mass, shape (n,).
         cells: activation patterns, shape (k, n), that a ReLU class may use.
+        against: p_g, shape (n,), or None to find it.
 
     Returns:
         ConicModel: values "D" (n,) and the class's own; multipliers "p_g" (n,) ≥ 0, "tilt" (n,), the multiplier y
@@ -92,17 +96,21 @@ def finite_game_program(
 
     n = len(p_data)
     D = cp.Variable(n, name="D")
-    used, played = np.flatnonzero(p_data > 0), np.flatnonzero(support)
+    used, played = np.flatnonzero(p_data > 0), np.flatnonzero(support if against is None else against > 0)
     f0, f1 = divergence_expressions(divergence, D[used], D[played])
-    generator = f1 >= 0
+    objective = p_data[used] @ f0
+    generator = [f1 >= 0] if against is None else []
+    if against is not None:
+        objective = objective + against[played] @ f1
     chosen = _class_of(discriminator, D, cells)
-    link = [] if chosen.expression is None else [D == chosen.expression]
-    constraints = [generator, *link, *chosen.constraints, *_domain(divergence, D)]
-    problem = cp.Problem(cp.Maximize(p_data[used] @ f0), constraints)
+    link = [] if chosen.expression is None else [chosen.expression == D]
+    constraints = [*generator, *link, *chosen.constraints, *_domain(divergence, D)]
+    problem = cp.Problem(cp.Maximize(objective), constraints)
 
     def multipliers() -> Values:
-        p_g = np.zeros(n)
-        p_g[played] = np.maximum(dual(generator), 0.0)
+        p_g = np.zeros(n) if against is None else against
+        if generator:
+            p_g[played] = np.maximum(dual(generator[0]), 0.0)
         tilt = {"tilt": dual(link[0])} if link else {}
         return {"p_g": p_g, **tilt, **{name: dual(part) for name, part in chosen.duals.items()}}
 
@@ -114,7 +122,8 @@ def finite_game_program(
 
 def _domain(divergence: Divergence, D: Any) -> list[Any]:
     low, high = divergence.domain
-    return ([D >= low] if math.isfinite(low) else []) + ([D <= high] if math.isfinite(high) else [])
+    above = [D - low >= 0] if math.isfinite(low) else []
+    return above + ([high - D >= 0] if math.isfinite(high) else [])
 
 
 def _class_of(discriminator: FiniteDiscriminator | None, D: Any, cells: Bools | None) -> _Class:

@@ -1,0 +1,118 @@
+"""Solve a finite game: the conic program, its multipliers polished by Newton's method on the KKT conditions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convexwgan.arrays import Float64
+from convexwgan.geometry.arrangements import Arrangement, enumerate_cells
+from convexwgan.geometry.pricing import price_scalar
+from convexwgan.solvers.conic.finite_game import finite_game_program, lipschitz_pairs
+from convexwgan.solvers.conic.run import ConicResult, ConicStatus, run
+from convexwgan.solvers.finite_game_newton import polish
+from convexwgan.spec.divergence import Divergence
+from convexwgan.spec.finite_discriminator import FiniteDiscriminator, LipschitzDiscriminator, NeuronDiscriminator
+
+Bools = npt.NDArray[np.bool_]
+MAX_ROUNDS = 60
+
+
+@dataclass(frozen=True)
+class SaddlePoint:
+    """What the solvers found, to be judged: arrays by name, and how it went.
+
+    ``values`` holds "D" and the parts of the class, ``multipliers`` "p_g", "tilt" and "flow" (n, n); both are empty
+    where the solver left none.
+    """
+
+    status: ConicStatus
+    values: dict[str, Float64]
+    multipliers: dict[str, Float64]
+    seconds: float
+    stopped: str | None
+    info: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FiniteGameData:
+    """p_d (n,), f₀ and f₁, the class, the generator's support (n,), and p_g where it is given."""
+
+    p_data: Float64
+    divergence: Divergence
+    discriminator: FiniteDiscriminator | None
+    support: Bools
+    against: Float64 | None = None
+
+
+def solve_finite_game(game: FiniteGameData, settings: Mapping[str, Any], polished: bool = True) -> SaddlePoint:
+    """The saddle point of a finite game from its conic program.
+
+    A ReLU class is a program over the cells of a hyperplane arrangement: those that exact pricing asks for are added
+    until none would pay (at most ``MAX_ROUNDS`` times).
+
+    Args:
+        settings: solver, tol, max_iter, time_limit, verbose, options of ``conic.run``.
+        polished: whether Newton's method on the KKT conditions follows, where the class is all D or Φw.
+    """
+    start = time.perf_counter()
+    is_relu = isinstance(game.discriminator, NeuronDiscriminator) and game.discriminator.discriminator.kind == "relu"
+    result, info = _over_cells(game, settings) if is_relu else (_run(game, settings, None), {})
+    values, multipliers = dict(result.values), dict(result.multipliers)
+    if values and isinstance(game.discriminator, LipschitzDiscriminator) and "flow" in multipliers:
+        multipliers["flow"] = _square(game.discriminator, multipliers["flow"])
+    if values and polished and game.against is None:
+        raw = multipliers["p_g"]
+        values, multipliers["p_g"] = polish(
+            game.p_data, game.divergence, game.discriminator, game.support, values, multipliers["p_g"]
+        )
+        info = info | {"polished by": float(np.max(np.abs(multipliers["p_g"] - raw), initial=0.0))}
+    info = {"solver": result.solver, "solver status": result.solver_status, "iterations": result.iterations} | info
+    return SaddlePoint(result.status, values, multipliers, time.perf_counter() - start, result.stopped, info)
+
+
+def _run(game: FiniteGameData, settings: Mapping[str, Any], cells: Bools | None) -> ConicResult:
+    model = finite_game_program(game.p_data, game.divergence, game.discriminator, game.support, cells, game.against)
+    return run(model, **settings)
+
+
+def _square(discriminator: LipschitzDiscriminator, flow: Float64) -> Float64:
+    table = np.zeros(discriminator.distances.shape)
+    table[lipschitz_pairs(discriminator.distances)] = np.maximum(flow, 0.0)
+    return table
+
+
+def _over_cells(game: FiniteGameData, settings: Mapping[str, Any]) -> tuple[ConicResult, dict[str, Any]]:
+    assert isinstance(game.discriminator, NeuronDiscriminator), "only ReLU neurons have cells"
+    X, B = game.discriminator.inputs, game.discriminator.bound
+    arrangement = enumerate_cells(X)
+    cells = _patterns(X, np.vstack([np.eye(X.shape[1]), -np.eye(X.shape[1])]))
+    tol = settings.get("tol") or 1e-7
+    for rounds in range(1, MAX_ROUNDS + 1):
+        result = _run(game, settings, cells)
+        if not result.values:
+            break
+        sizes, neurons = _priced(arrangement, X, result.multipliers["tilt"])
+        found = np.unique(np.vstack([cells, _patterns(X, neurons)]), axis=0)
+        used = np.vstack([result.values["a"], result.values["b"]])
+        reached = float(np.abs(np.maximum(X @ used.T, 0.0).T @ result.multipliers["tilt"]).sum())
+        if len(found) == len(cells) or B * max(sizes) - reached <= 0.1 * tol:
+            break
+        cells = found
+    return result, {"rounds": rounds, "cells": len(cells)}
+
+
+def _priced(arrangement: Arrangement, X: Float64, y: Float64) -> tuple[list[float], Float64]:
+    """The best neuron of either sign against y: the largest ±Σ y_i (x_iᵀu)₊, ‖u‖ ≤ 1."""
+    found = [price_scalar(arrangement, X, sign * y) for sign in (1.0, -1.0)]
+    return [one.value for one in found], np.array([one.u for one in found])
+
+
+def _patterns(X: Float64, neurons: Float64) -> Bools:
+    """1[x_iᵀu > 0], shape (k, n), each once."""
+    return np.asarray(np.unique(neurons @ X.T > 0, axis=0), dtype=np.bool_)
