@@ -17,14 +17,15 @@ from convexwgan.spec.finite_discriminator import (
 )
 
 _EPS = float(np.finfo(np.float64).eps)
+_TINY = float(np.finfo(np.float64).tiny)
 Parts = dict[str, Float64]
 
 
 @dataclass(frozen=True)
 class Tilt:
-    """y with sup_{D in the class} −yᵀD ≤ ``cost``, up to ``residual``: a part of y that the class does not bound.
+    """y with −yᵀD ≤ ``cost`` + 2·``residual``·‖D‖₂ for every D of the class.
 
-    The residual is relative: ‖(free features)ᵀy‖ / (‖features‖·‖y‖), zero in exact arithmetic.
+    The residual is the length of y's projection on what the class leaves free: zero but for rounding.
     """
 
     y: Float64
@@ -68,14 +69,12 @@ def _projected(y: Float64, features: Float64, curvature: Float64) -> Tilt:
     """y moved until Φᵀy = 0, by the δ of least Σ δ_i²/curvature_i."""
     if features.shape[1] == 0:
         return Tilt(y, 0.0)
-    scale = np.linalg.norm(features, axis=0)
-    phi = features / np.where(scale > 0, scale, 1.0)
+    U, sizes, _ = np.linalg.svd(features / (np.linalg.norm(features, axis=0) + _TINY), full_matrices=False)
+    free = U[:, sizes > 1e-13 * sizes[0]]
     weight = curvature / (np.max(curvature) or 1.0)
     for _ in range(3):  # the second and third pass remove what rounding left
-        residual = phi.T @ y
-        y = y - weight * (phi @ np.linalg.lstsq(phi.T @ (weight[:, None] * phi), residual, rcond=1e-13)[0])
-    size = float(np.linalg.norm(phi) * np.linalg.norm(y))
-    return Tilt(y, 0.0, float(np.linalg.norm(phi.T @ y)) / size if size > 0 else 0.0)
+        y = y - weight * (free @ np.linalg.lstsq(free.T @ (weight[:, None] * free), free.T @ y, rcond=1e-13)[0])
+    return Tilt(y, 0.0, float(np.linalg.norm(free.T @ y)))
 
 
 def _transported(discriminator: LipschitzDiscriminator, y: Float64, curvature: Float64, flow: Float64) -> Tilt:
@@ -109,6 +108,28 @@ def neuron_distance(discriminator: NeuronDiscriminator, y: Float64) -> float:
     return max(price_scalar(cells, X, sign * y).upper for sign in (1.0, -1.0))
 
 
+def free_features(discriminator: FiniteDiscriminator | None, n: int) -> Float64:
+    """What costs nothing in the class, columns of shape (n,): every D pairs to 0 with a finite tilt there."""
+    match discriminator:
+        case FeatureDiscriminator(features=features, bound=None):
+            return features
+        case LipschitzDiscriminator():
+            return np.ones((n, 1))
+        case NeuronDiscriminator():
+            return discriminator.free_features
+    return np.empty((n, 0))
+
+
+def has_constants(discriminator: FiniteDiscriminator | None) -> bool:
+    """Whether every constant D belongs to the class by its definition."""
+    match discriminator:
+        case FeatureDiscriminator():
+            return False
+        case NeuronDiscriminator(intercept=intercept):
+            return intercept
+    return True
+
+
 def member(discriminator: FiniteDiscriminator | None, claimed: Claimed, optimum: float, falling: bool) -> Float64:
     """A discriminator of the class near the claimed one, recomputed from its parts, shape (n,).
 
@@ -136,13 +157,13 @@ def _lipschitz(discriminator: LipschitzDiscriminator, D: Float64, falling: bool)
     from scipy.sparse.csgraph import floyd_warshall
 
     reach = discriminator.constant * discriminator.distances
-    # SciPy reads a zero as a missing edge of a dense graph; nan marks the missing ones instead.
     metric = np.asarray(floyd_warshall(_graph(reach), directed=False))
     return np.asarray(np.min(D + metric, axis=1) if falling else np.max(D - metric, axis=1))
 
 
 def _graph(reach: Float64) -> Float64:
-    tiny = np.where(reach > 0, reach, np.finfo(np.float64).tiny)
+    """A dense graph for SciPy, which reads a zero as a missing edge: zero distances become the least positive."""
+    tiny = np.where(reach > 0, reach, _TINY)
     np.fill_diagonal(tiny, 0.0)
     return tiny
 

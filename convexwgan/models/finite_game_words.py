@@ -109,11 +109,9 @@ def _separates(discriminator: FiniteDiscriminator | None) -> bool:
 def _neurons_separate(discriminator: NeuronDiscriminator) -> bool:
     X, kind = discriminator.inputs, discriminator.discriminator.kind
     n = len(X)
-    if kind == "relu":  # (x_iᵀu)₊ are independent iff no two rows are positive multiples and none is zero
-        lengths = np.linalg.norm(X, axis=1, keepdims=True)
-        unit = X / np.where(lengths > 0, lengths, 1.0)
-        different = len(np.unique(unit.round(12), axis=0)) == n and bool(np.all(lengths > 0))
-        lines = len(np.unique(np.sign(unit[:, :1] + 1e-300) * unit.round(12), axis=0))
-        return different and (lines == n)
+    if kind == "relu":  # rank n over some neurons proves it; fixed directions, so that the answer is always the same
+        directions = np.random.default_rng(0).standard_normal((X.shape[1], 20 * n + 100))
+        neurons = np.maximum(X @ directions, 0.0)
+        return bool(np.linalg.matrix_rank(np.hstack([neurons, discriminator.free_features])) == n)
     lifted = X if kind == "linear" else (X[:, :, None] * X[:, None, :]).reshape(n, -1)
     return bool(np.linalg.matrix_rank(np.hstack([lifted, discriminator.free_features])) == n)

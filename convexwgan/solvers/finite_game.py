@@ -93,7 +93,9 @@ def _over_cells(game: FiniteGameData, settings: Mapping[str, Any]) -> tuple[Coni
     arrangement = enumerate_cells(X)
     cells = _patterns(X, np.vstack([np.eye(X.shape[1]), -np.eye(X.shape[1])]))
     tol = settings.get("tol") or 1e-7
-    for rounds in range(1, MAX_ROUNDS + 1):
+    rounds, more = 0, True
+    while more and rounds < MAX_ROUNDS:
+        rounds += 1
         result = _run(game, settings, cells)
         if not result.values:
             break
@@ -101,9 +103,8 @@ def _over_cells(game: FiniteGameData, settings: Mapping[str, Any]) -> tuple[Coni
         found = np.unique(np.vstack([cells, _patterns(X, neurons)]), axis=0)
         used = np.vstack([result.values["a"], result.values["b"]])
         reached = float(np.abs(np.maximum(X @ used.T, 0.0).T @ result.multipliers["tilt"]).sum())
-        if len(found) == len(cells) or B * max(sizes) - reached <= 0.1 * tol:
-            break
-        cells = found
+        more = len(found) > len(cells) and B * max(sizes) - reached > 0.1 * tol
+        cells = found if more else cells
     return result, {"rounds": rounds, "cells": len(cells)}
 
 
