@@ -17,6 +17,7 @@ from convexwgan.errors import InputError
 from convexwgan.models.finite_game_words import FiniteGameExplanation, explain_finite_game
 from convexwgan.solution import Stats
 from convexwgan.solvers.finite_game import FiniteGameData, SaddlePoint, solve_finite_game
+from convexwgan.solvers.function_space import FunctionSpaceRun, function_space
 from convexwgan.spec import validation
 from convexwgan.spec.divergence import Divergence, as_divergence
 from convexwgan.spec.finite_discriminator import (
@@ -147,9 +148,7 @@ class FiniteGame:
         point = solve_finite_game(data, settings, validation.flag("polish", polish, "True runs Newton's method"))
         stats = Stats("conic", {"solve": point.seconds}, point.stopped, point.info)
         if not point.values:
-            check = Check("the solver left a candidate", True, f"{point.status.value}: {point.info['solver status']}")
-            failed = Certificate(-np.inf, np.inf, 0.0, "exhaustive", (check,), tol=tol, has_candidate=False)
-            return _without_candidate(len(data.p_data), failed, stats)
+            return _failed(len(data.p_data), point, tol, stats)
         certificate, p_g, D = certify_finite_game(
             data.p_data, data.divergence, data.discriminator, data.support, _claimed(point), tol
         )
@@ -181,11 +180,24 @@ class FiniteGame:
         point = solve_finite_game(data, _settings(solver, tol, None, None, False, None))
         stats = Stats("conic", {"solve": point.seconds}, point.stopped, point.info)
         if not point.values:
-            check = Check("the solver left a candidate", True, f"{point.status.value}: {point.info['solver status']}")
-            failed = Certificate(-np.inf, np.inf, 0.0, "exhaustive", (check,), tol=tol, has_candidate=False)
-            return _without_candidate(len(q), failed, stats)
+            return _failed(len(q), point, tol, stats)
         certificate, D = evaluate_finite_game(data.p_data, data.divergence, data.discriminator, q, _claimed(point), tol)
         return FiniteGameSolution(q, D, certificate.upper, certificate.lower, certificate, stats)
+
+    def iterate(self, **settings: Any) -> FunctionSpaceRun:
+        """Run a function-space method on this game: see ``solvers.function_space.function_space`` for the settings.
+
+        Raises:
+            InputError: a restricted discriminator or generator, which these methods do not know.
+
+        >>> run = FiniteGame([0.7, 0.3], "kullback-leibler").iterate(method="primal-dual")
+        >>> run.converged, run.generated.round(6)
+        (True, array([0.7, 0.3]))
+        """
+        if self.discriminator is not None or not np.all(self.support):
+            remedy = "solve() handles classes and supports"
+            raise InputError("FiniteGame.iterate", "restricted game", "have any D and any p_g", remedy)
+        return function_space(self.p_data, self._data.divergence, **settings)
 
     def to_cvxpy(self) -> Any:
         """The conic program as a ``cvxpy.Problem``; p_g is the dual value of its first constraint.
@@ -259,6 +271,13 @@ def _settings(
 
 def _claimed(point: SaddlePoint) -> Claimed:
     return Claimed(point.values["D"], point.multipliers["p_g"], point.values, point.multipliers)
+
+
+def _failed(n: int, point: SaddlePoint, tol: float, stats: Stats) -> FiniteGameSolution:
+    """No D of the class satisfies f₁ ≥ 0, the value is unbounded, or the solver broke down: its own word tells."""
+    check = Check("bounds without a candidate", True, f"none: {point.status.value}, {point.info['solver status']}")
+    nothing = Certificate(-np.inf, np.inf, 0.0, "exhaustive", (check,), tol=tol, has_candidate=False)
+    return _without_candidate(n, nothing, stats)
 
 
 def _without_candidate(n: int, certificate: Certificate, stats: Stats) -> FiniteGameSolution:
