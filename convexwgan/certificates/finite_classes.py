@@ -43,8 +43,12 @@ class Claimed:
     multipliers: Parts = field(default_factory=dict)
 
 
-def tilt_of(discriminator: FiniteDiscriminator | None, y: Float64, curvature: Float64, flow: Float64) -> Tilt:
-    """The tilt nearest to y that the class bounds, and its cost.
+def tilts_of(
+    discriminator: FiniteDiscriminator | None, y: Float64, curvature: Float64, flow: Float64
+) -> tuple[Tilt, ...]:
+    """Tilts near y that the class bounds, with their costs.
+
+    In a ball two are tried: y as it is, and y with its moments removed, which costs nothing: better in large balls.
 
     Args:
         y: proposed, shape (n,).
@@ -52,17 +56,31 @@ def tilt_of(discriminator: FiniteDiscriminator | None, y: Float64, curvature: Fl
         flow: Lipschitz only: π ≥ 0, shape (n, n), roughly with row sums − column sums = −y.
     """
     match discriminator:
-        case None:
-            return Tilt(np.zeros(len(y)), 0.0)
         case FeatureDiscriminator(features=features, bound=None):
-            return _projected(y, features, curvature)
-        case FeatureDiscriminator(features=features, bound=bound):
-            return Tilt(y, (bound or 0.0) * float(np.linalg.norm(features.T @ y)) * (1 + 1e-13))
+            return (_projected(y, features, curvature),)
+        case FeatureDiscriminator(features=features):
+            return _in_ball(discriminator, y), _in_ball(discriminator, _projected(y, features, curvature).y)
         case LipschitzDiscriminator():
-            return _transported(discriminator, y, curvature, flow)
+            return (_transported(discriminator, y, curvature, flow),)
         case NeuronDiscriminator():
-            tilt = _projected(y, discriminator.free_features, curvature)
-            return Tilt(tilt.y, discriminator.bound * neuron_distance(discriminator, tilt.y), tilt.residual)
+            free = discriminator.free_features
+            found = [_projected(y, free, curvature)]
+            if discriminator.discriminator.kind != "relu":
+                found.append(_projected(y, np.hstack([free, _lifted(discriminator)]), curvature))
+            bound = discriminator.bound
+            return tuple(Tilt(t.y, bound * neuron_distance(discriminator, t.y), t.residual) for t in found)
+    return (Tilt(np.zeros(len(y)), 0.0),)
+
+
+def _in_ball(discriminator: FeatureDiscriminator, y: Float64) -> Tilt:
+    """−yᵀΦw ≤ B‖Φᵀy‖₂ for ‖w‖₂ ≤ B."""
+    return Tilt(y, (discriminator.bound or 0.0) * float(np.linalg.norm(discriminator.features.T @ y)) * (1 + 1e-13))
+
+
+def _lifted(discriminator: NeuronDiscriminator) -> Float64:
+    """x, or the entries of xxᵀ: D is linear in them."""
+    X = discriminator.inputs
+    return X if discriminator.discriminator.kind == "linear" else (X[:, :, None] * X[:, None, :]).reshape(len(X), -1)
 
 
 def _projected(y: Float64, features: Float64, curvature: Float64) -> Tilt:

@@ -18,12 +18,13 @@ import numpy.typing as npt
 from convexwgan.arrays import Float64
 from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
 from convexwgan.certificates.divergence_sup import lagrangian_terms, supremum
-from convexwgan.certificates.finite_classes import Claimed, free_features, has_constants, member, tilt_of
+from convexwgan.certificates.finite_classes import Claimed, free_features, has_constants, member, tilts_of
 from convexwgan.spec.divergence import Divergence
 from convexwgan.spec.finite_discriminator import FiniteDiscriminator, LipschitzDiscriminator, NeuronDiscriminator
 
 Bools = npt.NDArray[np.bool_]
 _LARGEST_TILT = 1e100
+_LARGEST_BOX = 1e12
 
 
 def certify_finite_game(
@@ -42,6 +43,7 @@ def certify_finite_game(
         claimed: D, p_g and the parts of the class, from any solver.
         tol: the relative gap that CERTIFIED asks for (in units of max(|value|, unit of the game)).
     """
+    unit = _unit(divergence, discriminator)
     p_g = repaired_generated(p_data, divergence, discriminator, support, claimed.p_g)
     lower, D, slack = _lower(p_data, divergence, discriminator, support, claimed, p_g)
     if has_constants(discriminator) and divergence.value > lower:  # D ≡ D* is feasible: p_d sums to one
@@ -49,10 +51,13 @@ def certify_finite_game(
     upper, radius = _upper(p_data, divergence, discriminator, p_g, claimed, D)
     checks = (
         Check("p_g ≥ 0 and p_g = 0 off the generator's support", bool(np.all(p_g >= 0) and not np.any(p_g[~support]))),
-        Check("f₁(D) ≥ 0 on it", slack <= tol, f"missed by {slack:.1e}, charged to the bound at twice the mass of p_g"),
-        Check("g(p_g) covers the class", not math.isnan(upper), _reach(radius)),
+        Check(
+            "f₁(D) ≥ 0 on it",
+            slack <= tol * unit,
+            f"missed by {slack:.1e}, charged to the bound at twice the mass of p_g",
+        ),
+        _covers(radius),
     )
-    unit = _unit(divergence, discriminator)
     certificate = Certificate(lower, upper, 0.0, "exhaustive", checks, tol=tol, scale=1e6 * unit)
     return certificate, p_g, D
 
@@ -71,13 +76,17 @@ def evaluate_finite_game(
     D = np.clip(D, *divergence.domain)
     lower = float(np.sum(lagrangian_terms(divergence, p_data, p_g, np.zeros_like(p_g), D)))
     upper, radius = _upper(p_data, divergence, discriminator, p_g, claimed, D)
-    checks = (Check("g(p_g) covers the class", not math.isnan(upper), _reach(radius)),)
+    checks = (_covers(radius),)
     unit = _unit(divergence, discriminator)
     return Certificate(lower, upper, 0.0, "exhaustive", checks, tol=tol, scale=1e6 * unit), D
 
 
-def _reach(radius: float) -> str:
-    return "every D" if math.isinf(radius) else f"every D of the class with |D − D*| ≤ {radius:.1e}"
+def _covers(radius: float) -> Check:
+    """Over an unbounded class the supremum is taken in a box: one of a size that says something."""
+    name = "g(p_g) is the supremum over every D of the class"
+    if math.isinf(radius):
+        return Check(name, True)
+    return Check(f"{name} with |D − D*| ≤ {radius:.1e}", radius <= _LARGEST_BOX, "a thousand times the size of this D")
 
 
 def _unit(divergence: Divergence, discriminator: FiniteDiscriminator | None) -> float:
@@ -171,15 +180,15 @@ def _upper(
     """The least bound on g(p_g) among the proposed tilts, and how far from D* the discriminators may reach."""
     radius = math.inf
     if discriminator is not None or not divergence.is_named:
-        radius = 1e3 * (1.0 + float(np.max(np.abs(D - divergence.optimum))))
+        radius = 1e3 * (_unit(divergence, discriminator) + float(np.max(np.abs(D - divergence.optimum))))
     box = (divergence.optimum - radius, divergence.optimum + radius)
     flow = claimed.multipliers.get("flow", np.zeros((len(p_g), len(p_g))))
     best = math.inf
     for y, curvature in _proposals(p_data, divergence, p_g, claimed, D, flow):
-        tilt = tilt_of(discriminator, y, curvature, flow)
-        bound = float(np.sum(supremum(divergence, p_data, p_g, tilt.y, box))) + tilt.cost
-        longest = math.sqrt(len(p_g)) * (radius + abs(divergence.optimum))  # of ‖D‖₂ in the box
-        best = min(best, bound + (2 * tilt.residual * longest if tilt.residual else 0.0))
+        for tilt in tilts_of(discriminator, y, curvature, flow):
+            bound = float(np.sum(supremum(divergence, p_data, p_g, tilt.y, box))) + tilt.cost
+            longest = math.sqrt(len(p_g)) * (radius + abs(divergence.optimum))  # of ‖D‖₂ in the box
+            best = min(best, bound + (2 * tilt.residual * longest if tilt.residual else 0.0))
     return best, radius
 
 

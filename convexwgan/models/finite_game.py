@@ -16,7 +16,8 @@ from convexwgan.certificates.finite_game import certify_finite_game, evaluate_fi
 from convexwgan.errors import InputError
 from convexwgan.models.finite_game_words import FiniteGameExplanation, explain_finite_game
 from convexwgan.solution import Stats
-from convexwgan.solvers.finite_game import FiniteGameData, SaddlePoint, solve_finite_game
+from convexwgan.solvers.finite_game import SaddlePoint, solve_finite_game
+from convexwgan.solvers.finite_game_scaling import FiniteGameData
 from convexwgan.solvers.function_space import FunctionSpaceRun, function_space
 from convexwgan.spec import validation
 from convexwgan.spec.divergence import Divergence, as_divergence

@@ -16,11 +16,13 @@ from convexwgan.geometry.pricing import price_scalar
 from convexwgan.solvers.conic.finite_game import finite_game_program, lipschitz_pairs
 from convexwgan.solvers.conic.run import ConicResult, ConicStatus, run
 from convexwgan.solvers.finite_game_newton import polish
-from convexwgan.spec.divergence import Divergence
-from convexwgan.spec.finite_discriminator import FiniteDiscriminator, LipschitzDiscriminator, NeuronDiscriminator
+from convexwgan.solvers.finite_game_scaling import FiniteGameData, scaled
+from convexwgan.spec.finite_discriminator import LipschitzDiscriminator, NeuronDiscriminator
 
 Bools = npt.NDArray[np.bool_]
 MAX_ROUNDS = 60
+_CELL_TOLERANCES = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-8)
+"""Of Clarabel over cells: neighbouring cells share neurons, and a solver pushed further into that tie breaks down."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,6 @@ class SaddlePoint:
     info: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class FiniteGameData:
-    """p_d (n,), f₀ and f₁, the class, the generator's support (n,), and p_g where it is given."""
-
-    p_data: Float64
-    divergence: Divergence
-    discriminator: FiniteDiscriminator | None
-    support: Bools
-    against: Float64 | None = None
-
-
 def solve_finite_game(game: FiniteGameData, settings: Mapping[str, Any], polished: bool = True) -> SaddlePoint:
     """The saddle point of a finite game from its conic program.
 
@@ -61,9 +52,10 @@ def solve_finite_game(game: FiniteGameData, settings: Mapping[str, Any], polishe
         polished: whether Newton's method on the KKT conditions follows, where the class is all D or Φw.
     """
     start = time.perf_counter()
+    small, units = scaled(game)
     is_relu = isinstance(game.discriminator, NeuronDiscriminator) and game.discriminator.discriminator.kind == "relu"
-    result, info = _over_cells(game, settings) if is_relu else (_run(game, settings, None), {})
-    values, multipliers = dict(result.values), dict(result.multipliers)
+    result, info = _over_cells(small, settings) if is_relu else (_run(small, settings, None), {})
+    values, multipliers = units.undo(dict(result.values)), dict(result.multipliers)
     if values and isinstance(game.discriminator, LipschitzDiscriminator) and "flow" in multipliers:
         multipliers["flow"] = _square(game.discriminator, multipliers["flow"])
     if values and polished and game.against is None:
@@ -78,7 +70,8 @@ def solve_finite_game(game: FiniteGameData, settings: Mapping[str, Any], polishe
 
 def _run(game: FiniteGameData, settings: Mapping[str, Any], cells: Bools | None) -> ConicResult:
     model = finite_game_program(game.p_data, game.divergence, game.discriminator, game.support, cells, game.against)
-    return run(model, **settings)
+    with np.errstate(all="ignore"):  # CVXPY evaluates the objective at a D that may lie a rounding outside its domain
+        return run(model, **settings)
 
 
 def _square(discriminator: LipschitzDiscriminator, flow: Float64) -> Float64:
@@ -90,22 +83,29 @@ def _square(discriminator: LipschitzDiscriminator, flow: Float64) -> Float64:
 def _over_cells(game: FiniteGameData, settings: Mapping[str, Any]) -> tuple[ConicResult, dict[str, Any]]:
     assert isinstance(game.discriminator, NeuronDiscriminator), "only ReLU neurons have cells"
     X, B = game.discriminator.inputs, game.discriminator.bound
+    if not np.any(X):
+        return _run(game, settings, np.zeros((1, len(X)), dtype=np.bool_)), {"rounds": 1, "cells": 0}
+    if (settings.get("solver") or "CLARABEL").upper() == "CLARABEL":
+        settings = {**settings, "options": _CELL_TOLERANCES | dict(settings.get("options") or {})}
     arrangement = enumerate_cells(X)
     cells = _patterns(X, np.vstack([np.eye(X.shape[1]), -np.eye(X.shape[1])]))
     tol = settings.get("tol") or 1e-7
-    rounds, more = 0, True
-    while more and rounds < MAX_ROUNDS:
-        rounds += 1
-        result = _run(game, settings, cells)
-        if not result.values:
-            break
-        sizes, neurons = _priced(arrangement, X, result.multipliers["tilt"])
-        found = np.unique(np.vstack([cells, _patterns(X, neurons)]), axis=0)
+    result = _run(game, settings, cells)
+    rounds, info = 1, {"rounds": 1, "cells": len(cells)}
+    while result.values and rounds < MAX_ROUNDS:
+        y = result.multipliers["tilt"]
+        sizes, neurons = _priced(arrangement, X, y)
         used = np.vstack([result.values["a"], result.values["b"]])
-        reached = float(np.abs(np.maximum(X @ used.T, 0.0).T @ result.multipliers["tilt"]).sum())
-        more = len(found) > len(cells) and B * max(sizes) - reached > 0.1 * tol
-        cells = found if more else cells
-    return result, {"rounds": rounds, "cells": len(cells)}
+        missed = B * max(sizes) - float(np.abs(np.maximum(X @ used.T, 0.0).T @ y).sum())
+        cells, before = np.unique(np.vstack([cells, _patterns(X, neurons)]), axis=0), len(cells)
+        if len(cells) == before or missed <= 0.3 * tol:
+            break
+        new = _run(game, settings, cells)
+        if not new.values:  # the last cells broke the solver: what it had found without them stays
+            return result, info | {"stopped by": new.solver_status}
+        result, rounds = new, rounds + 1
+        info = {"rounds": rounds, "cells": len(cells)}
+    return result, info
 
 
 def _priced(arrangement: Arrangement, X: Float64, y: Float64) -> tuple[list[float], Float64]:
