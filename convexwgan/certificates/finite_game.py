@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convexwgan.arrays import Float64
-from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
+from convexwgan.certificates.certificate import Certificate, Check, Infeasibility, Scope
 from convexwgan.certificates.divergence_sup import lagrangian_terms, supremum
 from convexwgan.certificates.finite_classes import Claimed, free_features, has_constants, member, tilts_of
 from convexwgan.spec.divergence import Divergence
@@ -58,7 +58,7 @@ def certify_finite_game(
         ),
         _covers(radius),
     )
-    certificate = Certificate(lower, upper, 0.0, "exhaustive", checks, tol=tol, scale=1e6 * unit)
+    certificate = Certificate(lower, upper, 0.0, _scope(discriminator), checks, tol=tol, scale=1e6 * unit)
     return certificate, p_g, D
 
 
@@ -78,7 +78,13 @@ def evaluate_finite_game(
     upper, radius = _upper(p_data, divergence, discriminator, p_g, claimed, D)
     checks = (_covers(radius),)
     unit = _unit(divergence, discriminator)
-    return Certificate(lower, upper, 0.0, "exhaustive", checks, tol=tol, scale=1e6 * unit), D
+    return Certificate(lower, upper, 0.0, _scope(discriminator), checks, tol=tol, scale=1e6 * unit), D
+
+
+def _scope(discriminator: FiniteDiscriminator | None) -> Scope:
+    """ReLU neurons are closed by exact pricing, the other classes by a closed form."""
+    is_relu = isinstance(discriminator, NeuronDiscriminator) and discriminator.discriminator.kind == "relu"
+    return "priced" if is_relu else "exhaustive"
 
 
 def _covers(radius: float) -> Check:
