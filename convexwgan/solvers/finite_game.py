@@ -56,8 +56,8 @@ def solve_finite_game(game: FiniteGameData, settings: Mapping[str, Any], polishe
     is_relu = isinstance(game.discriminator, NeuronDiscriminator) and game.discriminator.discriminator.kind == "relu"
     result, info = _over_cells(small, settings) if is_relu else (_run(small, settings, None), {})
     values, multipliers = units.undo(dict(result.values)), dict(result.multipliers)
-    if values and isinstance(game.discriminator, LipschitzDiscriminator) and "flow" in multipliers:
-        multipliers["flow"] = _square(game.discriminator, multipliers["flow"])
+    if isinstance(small.discriminator, LipschitzDiscriminator) and "flow" in multipliers:
+        multipliers["flow"] = _square(small.discriminator, multipliers["flow"])
     if values and polished and game.against is None:
         raw = multipliers["p_g"]
         values, multipliers["p_g"] = polish(

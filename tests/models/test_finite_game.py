@@ -428,3 +428,13 @@ def test_duplicate_points_share_their_mass_freely_but_keep_its_sum() -> None:
     solution = FiniteGame([0.3, 0.1, 0.6], "hellinger", LipschitzDiscriminator.of_points(points)).solve()
     assert is_certified(solution)
     assert solution.generated[:2].sum() == pytest.approx(0.4, abs=1e-5)
+
+
+def test_regular_grids_whose_distances_tie_are_certified() -> None:
+    line = np.linspace(-3, 3, 7)
+    points = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)  # collinear points: constraints imply others
+    p = np.zeros(49)
+    p[[0, 10, 30]] = [0.5, 0.3, 0.2]
+    solution = FiniteGame(p, W0, LipschitzDiscriminator.of_points(points), p == 0).solve()
+    assert is_certified(solution)
+    assert solution.value == pytest.approx(1.0, abs=1e-7)  # one step of the grid, from everywhere
