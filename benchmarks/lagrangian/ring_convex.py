@@ -94,7 +94,7 @@ def draw(points: np.ndarray[Any, Any], rows: list[dict[str, Any]], path: Path) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--side", type=int, default=13, help="points of the grid along each axis")
+    parser.add_argument("--side", type=int, default=12, help="points of the grid along each axis")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
