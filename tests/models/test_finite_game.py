@@ -370,6 +370,9 @@ BAD_DISTRIBUTIONS = {
     "text": ["a", "b"],
     "complex": [0.5 + 1j, 0.5],
     "none": None,
+    "overflow": [1e308, 1e308],
+    "mask": np.ma.array([0.5, 0.5], mask=[False, True]),
+    "complex array": np.array([0.5 + 0j, 0.5]),
 }
 
 
@@ -421,6 +424,33 @@ def test_torch_tensors_frames_and_float32_are_taken() -> None:
 def test_iterate_refuses_restricted_games() -> None:
     with pytest.raises(InputError, match="restricted"):
         FiniteGame(P, "pearson", FeatureDiscriminator(X)).iterate()
+
+
+@pytest.mark.parametrize(
+    ("name", "p", "q"),
+    [
+        ("kullback-leibler", [0.5, 0.5], [1.0, 0.0]),
+        ("pearson", [0.5, 0.5], [1.0, 0.0]),
+        ("reverse-kl", [1.0, 0.0], [0.5, 0.5]),
+        ("wasserstein", [1.0, 0.0], [0.5, 0.5]),
+    ],
+)
+def test_generator_at_infinite_divergence_is_said_to_be_infinitely_far(name: str, p: Any, q: Any) -> None:
+    solution = FiniteGame(p, name).evaluate(q)
+    assert solution.status is Status.INFEASIBLE
+    assert solution.value == solution.bound == math.inf
+    assert "point 1" in str(solution.certificate)
+
+
+def test_evaluate_refuses_mass_where_the_generator_may_not_go() -> None:
+    with pytest.raises(InputError, match=r"p_g\[1\]"):
+        FiniteGame([0.5, 0.5], support=[True, False]).evaluate([0.5, 0.5])
+
+
+def test_denormal_probabilities_do_not_break_the_certificate() -> None:
+    p = np.array([1e-212, 1e-300, 0.25, 0.75])
+    for name in NAMES:
+        assert is_certified(FiniteGame(p, name).solve())
 
 
 def test_duplicate_points_share_their_mass_freely_but_keep_its_sum() -> None:

@@ -100,6 +100,11 @@ BAD_PAIRS: dict[str, tuple[Any, Any, float, dict[str, Any], str]] = {
     "not finite on the domain": (log, lambda D: 1 - D, 1.0, {}, "f0"),
     "not callable": (3.0, lambda D: 1 - D, 1.0, {}, "f0"),
     "domain reversed": (log, lambda D: 1 - D, 1.0, {"domain": (2.0, 0.0)}, "domain"),
+    "raises": (lambda D: 1 / 0, lambda D: 1 - D, 1.0, {}, "f0"),
+    "wrong shape": (lambda D: np.ones((2, 3)), lambda D: 1 - D, 1.0, {}, "f0"),
+    "derivatives": (lambda D: -D, lambda D: D - 1, 1.0, {"derivatives": (1, 2)}, "derivatives"),
+    "expressions": (lambda D: -D, lambda D: D - 1, 1.0, {"expressions": 3}, "expressions"),
+    "name of a row": (lambda D: -D, lambda D: D - 1, 1.0, {"name": "pearson"}, "name"),
     "optimum nan": (log, lambda D: 1 - D, math.nan, {}, "optimum"),
 }
 
