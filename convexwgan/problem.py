@@ -18,6 +18,7 @@ from convexwgan.geometry.moments import moments_of
 from convexwgan.geometry.polynomials import lifted_dimension
 from convexwgan.inputs import data_checksum, data_fingerprint, fake_count, read_noise
 from convexwgan.judged import Callback, better_of, check_warm_start, judged
+from convexwgan.relu_weights import WeightRun
 from convexwgan.solution import Solution
 from convexwgan.solvers.memory import predicted_memory
 from convexwgan.solvers.run import Limits, run_form
@@ -179,7 +180,7 @@ class Problem:
         check_warm_start(warm_start, self)
         self._forget_changed_data()
         candidate, times = self._candidate(route, limits)
-        solution = judged(self, candidate, route.method, limits, times, callback)
+        solution = judged(self, candidate, route.method, WeightRun(limits, method, callback, warm_start), times)
         solution = better_of(solution, warm_start, self)
         if callback is not None:
             report = {"lower": solution.bound, "upper": solution.value, "seconds": solution.stats.seconds}

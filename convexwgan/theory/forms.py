@@ -88,6 +88,14 @@ class Form:
             return "closed_form"
         return "conic" if self.stage in CONIC_FORMS else None
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that a user may ask for here: its own, and column generation where weights come second."""
+        if self.method is None:
+            return ()
+        is_second = self.generator.kind == "relu" and self.lifted
+        return (self.method, "column_generation") if is_second else (self.method,)
+
     def at(self, stage: Stage) -> Form:
         """The same WGAN at another stage."""
         return replace(self, stage=stage)
