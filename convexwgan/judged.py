@@ -141,7 +141,15 @@ def _generator(problem: Problem, weights: np.ndarray[Any, Any]) -> FittedGenerat
 
 
 def network_of(W1: Float64, W2: Float64, problem: Problem) -> FittedGenerator:
-    """A ReLU generator in the library, dtype and device of the data."""
+    """A ReLU generator in the library, dtype and device of the data.
+
+    Raises:
+        InputError: it has more neurons than the architecture's ``width`` allows.
+    """
+    width = problem.wgan.players[1].width
+    if width is not None and width < W1.shape[1]:
+        remedy = "this output needs that many; leave width out, or keep fewer components with a larger β_d"
+        raise InputError("width of Generator.relu", width, f"be >= {W1.shape[1]}", remedy)
     first, second = (_generator(problem, np.ascontiguousarray(part)).weights for part in (W1, W2))
     spec, columns = problem.wgan.players[1], problem.columns
     return FittedGenerator(spec, second, problem.recipe, problem.Z, problem.normalize, columns, first=first)

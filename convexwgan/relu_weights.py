@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convexwgan.arrays import Float64, to_numpy64
-from convexwgan.certificates.weights import MULTIPLIER, TARGET, judge_weights, least_over_all_factors
-from convexwgan.errors import InputError
+from convexwgan.certificates.weights import MULTIPLIER, TARGET, judge_weights
 from convexwgan.fitted import FittedGenerator
 from convexwgan.judged import Callback, network_of
 from convexwgan.solution import Solution, Stats
-from convexwgan.solvers.factor_descent import optimised_factor
+from convexwgan.solvers.cheapest_factor import cheapest_factor
 from convexwgan.solvers.run import Limits
 from convexwgan.solvers.weights import WeightCandidate, network_neurons, solve_weights
-from convexwgan.spec.generator import Generator
 
 if TYPE_CHECKING:
     from convexwgan.problem import Problem
@@ -32,7 +30,7 @@ class WeightRun:
 
     @property
     def solver(self) -> str:
-        """"conic" where the user asked for it, else column generation."""
+        """ "conic" where the user asked for it, else column generation."""
         return "conic" if self.method == "conic" else "column_generation"
 
 
@@ -62,7 +60,6 @@ def realized(problem: Problem, G: Float64, run: WeightRun) -> tuple[Solution, Fi
     N = problem.evidence.latents.network_input  # type: ignore[attr-defined]
     G, found = _solved(problem, N, G, run)
     W1, W2 = found.neurons.weights()
-    _check_width(problem.wgan.players[1], W1.shape[1])
     ran = time.perf_counter()
     generator = network_of(W1, W2, problem)
     dual = {TARGET: G, **({} if found.multiplier is None else {MULTIPLIER: found.multiplier}), **found.evidence}
@@ -71,7 +68,13 @@ def realized(problem: Problem, G: Float64, run: WeightRun) -> tuple[Solution, Fi
     times = {"run": ran - start, "certify": time.perf_counter() - ran}
     stats = Stats(found.method, times, found.stopped, {**found.stats, "neurons": W1.shape[1]})
     solution = Solution.of(
-        problem.wgan, certificate, generator, stats, dual, normalize=problem.normalize, fingerprint=problem.fingerprint()
+        problem.wgan,
+        certificate,
+        generator,
+        stats,
+        dual,
+        normalize=problem.normalize,
+        fingerprint=problem.fingerprint(),
     )
     return solution, generator
 
@@ -79,22 +82,13 @@ def realized(problem: Problem, G: Float64, run: WeightRun) -> tuple[Solution, Fi
 def _solved(problem: Problem, N: Float64, G: Float64, run: WeightRun) -> tuple[Float64, WeightCandidate]:
     """(target, network and multiplier); for an optimised factor the cheaper of the latent and the optimised target."""
     warm = _warm_neurons(run.warm_start)
-    limits, is_free_factor = run.limits, _has_free_factor(problem)
-    if is_free_factor and limits.time_limit is not None:
-        limits = replace(limits, time_limit=limits.time_limit / 3.0)
-    first = solve_weights(N, G, limits, method=run.solver, start=warm, callback=run.callback)
-    if not is_free_factor or not G.any() or first.stopped in ("unreachable", "callback"):
-        return G, first
-    keeps_mean = problem.wgan.players[0].skip or problem.wgan.players[0].kind == "polynomial"
-    other = optimised_factor(N, G, first.neurons, keeps_mean=keeps_mean, time_limit=limits.time_limit, warm_start=warm)
-    if other is None:
-        return G, replace(first, stats={**first.stats, "factor": "latent: no cheaper one was found"})
-    second = solve_weights(N, other.G, limits, method=run.solver, start=other.neurons, callback=run.callback)
-    lower, _ = least_over_all_factors(N, G)
-    costs = {"latent_weights": first.neurons.cost, "factor_bound": lower}
-    if second.neurons.cost >= first.neurons.cost:
-        return G, replace(first, stats={**first.stats, **costs, "factor": "latent: no cheaper one was found"})
-    return other.G, replace(second, stats={**second.stats, **costs, "factor": "optimised"})
+    if not _has_free_factor(problem):
+        return G, solve_weights(N, G, run.limits, method=run.solver, start=warm, callback=run.callback)
+    discriminator = problem.wgan.players[0]
+    keeps_mean = discriminator.skip or discriminator.kind == "polynomial"
+    return cheapest_factor(
+        N, G, run.limits, method=run.solver, keeps_mean=keeps_mean, warm_start=warm, callback=run.callback
+    )
 
 
 def _has_free_factor(problem: Problem) -> bool:
@@ -109,9 +103,3 @@ def _warm_neurons(warm_start: Solution | None) -> Any:
     if warm_start is None or warm_start.generator is None or warm_start.generator.first is None:
         return None
     return network_neurons(to_numpy64(warm_start.generator.first), to_numpy64(warm_start.generator.weights))
-
-
-def _check_width(spec: Generator, neurons: int) -> None:
-    if spec.width is not None and spec.width < neurons:
-        remedy = "this output needs that many; leave width out, or keep fewer components with a larger β_d"
-        raise InputError("width of Generator.relu", spec.width, f"be >= {neurons}", remedy)

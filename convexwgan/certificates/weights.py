@@ -11,7 +11,7 @@ import numpy as np
 
 from convexwgan.arrays import Float64
 from convexwgan.certificates.certificate import Certificate, Check, Status
-from convexwgan.certificates.features import ReluLatents
+from convexwgan.certificates.features import FEW_CELLS, ReluLatents
 from convexwgan.certificates.moments import GameEvidence
 from convexwgan.certificates.pricing import PriceBound
 from convexwgan.certificates.realization import certify_realization
@@ -22,7 +22,6 @@ from convexwgan.geometry.spectra import EPS
 TARGET, MULTIPLIER = "target", "R"
 EVIDENCE = ("D", "N_aa", "N_bb", "N_ab")
 ALL_FACTORS = "bracket over all factors"
-_FEW_CELLS = 20_000
 
 
 def judge_weights(
@@ -68,7 +67,7 @@ def least_over_all_factors(N: Float64, G: Float64) -> tuple[float, PriceBound]:
 
     R = the polar factor of G' has ⟨R, G'⟩ = ‖G'‖_* = ‖G‖_* and ‖Rᵀ(Nu)₊‖ ≤ ‖(Nu)₊‖ (MATH 3.8).
     """
-    bracket = factor_bracket(N, np.linalg.svd(G, compute_uv=False) ** 2, max_cells=_FEW_CELLS)
+    bracket = factor_bracket(N, np.linalg.svd(G, compute_uv=False) ** 2, max_cells=FEW_CELLS)
     return bracket.lower, bracket.length
 
 

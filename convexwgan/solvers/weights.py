@@ -66,6 +66,7 @@ def solve_weights(
     method: str = "column_generation",
     start: ReluNeurons | None = None,
     callback: Callback | None = None,
+    with_bound: bool = True,
 ) -> WeightCandidate:
     """The cheapest network found with output G on the network input N, and a multiplier for the lower bound.
 
@@ -76,6 +77,7 @@ def solve_weights(
         start: neurons to begin with; kept where nothing cheaper is found.
         callback: told {"stage": "realization", "lower", "upper", "seconds", …} each round; lower is 0 and upper inf
             until they are known. Returning True stops the run.
+        with_bound: whether the relaxation of pricing is wanted above rank 4; ``with_relaxed_bound`` adds it later.
 
     Raises:
         InputError: "conic" above rank 4.
@@ -108,7 +110,7 @@ def solve_weights(
     if result.stopped == "unreachable":
         return found
     found = _with_better_network(N, G, found, start)
-    return found if is_exact or not G.any() or not N.any() else _with_relaxed_bound(N, G, found, limits)
+    return with_relaxed_bound(N, G, found, limits) if with_bound else found
 
 
 def network_neurons(W1: Float64, W2: Float64) -> ReluNeurons:
@@ -136,7 +138,9 @@ def _told(callback: Callback | None, verbose: bool) -> Callback:
         upper = line["upper"] if line["residual"] <= EQUAL else math.inf
         told = {**line, "stage": "realization", "lower": line["lower"] if line["is_exact"] else 0.0, "upper": upper}
         if verbose:
-            text = "realization %(iteration)d: %(lower).8g ≤ weights ≤ %(upper).8g, %(neurons)d neurons, %(seconds).1f s"
+            text = (
+                "realization %(iteration)d: %(lower).8g ≤ weights ≤ %(upper).8g, %(neurons)d neurons, %(seconds).1f s"
+            )
             logger.info(text, told)
         return None if callback is None else callback(told)
 
@@ -146,9 +150,7 @@ def _told(callback: Callback | None, verbose: bool) -> Callback:
 # ---- networks ----------------------------------------------------------------------------------------------------
 
 
-def _with_better_network(
-    N: Float64, G: Float64, found: WeightCandidate, start: ReluNeurons | None
-) -> WeightCandidate:
+def _with_better_network(N: Float64, G: Float64, found: WeightCandidate, start: ReluNeurons | None) -> WeightCandidate:
     """The start where it is cheaper; a network of many neurons where neither has the output G."""
     options = [found.neurons] + ([] if start is None else [minimal_network(N, start)])
     reached = [option for option in options if relative_residual(N, G, option) <= EQUAL]
@@ -187,8 +189,13 @@ def spanning_network(N: Float64, G: Float64) -> ReluNeurons:
 # ---- bounds above rank 4 -----------------------------------------------------------------------------------------
 
 
-def _with_relaxed_bound(N: Float64, G: Float64, found: WeightCandidate, limits: Limits) -> WeightCandidate:
-    """The multiplier of the doubly nonnegative relaxation, with the evidence of its price; none beyond 2500 rows."""
+def with_relaxed_bound(N: Float64, G: Float64, found: WeightCandidate, limits: Limits) -> WeightCandidate:
+    """The multiplier of the doubly nonnegative relaxation, with the evidence of its price; none beyond 2500 rows.
+
+    The candidate itself where pricing is exact, or the semidefinite program ran.
+    """
+    if found.method == "conic" or found.stopped == "unreachable" or not G.any() or not N.any() or _is_exact(N):
+        return found
     from convexwgan.solvers.conic.ki_pricing import weight_bound
 
     if len(N) > _MOST_ROWS:

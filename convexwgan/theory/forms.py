@@ -30,6 +30,7 @@ class Stage(Enum):
     SHIFTED_THRESHOLD = "closed form: centred eigenvalues are thresholded"
     MATCHED_SPECTRA = "closed form: spectra are matched, largest with largest"
     MEAN_ZONOTOPE = "closed form: one neuron at the farthest vertex of the zonotope"
+    JOINT_WEIGHTS = "search over networks with the thresholded moments"
     CONE_PROGRAM = "second-order cone program in W"
     COVARIANCE_PROGRAM = "semidefinite program in S"
     MOMENT_PROGRAM = "semidefinite program in (S, s)"
@@ -83,9 +84,11 @@ class Form:
 
     @property
     def method(self) -> str | None:
-        """The method that runs this form: closed_form, conic, or None while theorems are still to come."""
+        """The method that runs this form: closed_form, conic, column_generation, or None while theorems are still to come."""
         if self.stage in CLOSED_FORMS:
             return "closed_form"
+        if self.stage is Stage.JOINT_WEIGHTS:
+            return "column_generation"
         return "conic" if self.stage in CONIC_FORMS else None
 
     @property

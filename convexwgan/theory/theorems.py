@@ -8,6 +8,7 @@ from convexwgan.theory.corollary_3_3_skip_connection import MeanAndCovarianceMat
 from convexwgan.theory.covariance_program import CovarianceProgram
 from convexwgan.theory.equation_4_free_generator import FreeThreshold
 from convexwgan.theory.equation_36_norm_bound import NormBoundThreshold
+from convexwgan.theory.joint_relu_weights import JointReluWeights
 from convexwgan.theory.lemma_3_1_weight_decay import WeightDecay
 from convexwgan.theory.lemma_c2_norm_bound import NormBound
 from convexwgan.theory.matched_spectra import MatchedSpectra
@@ -33,6 +34,7 @@ THEOREMS: tuple[Reduction, ...] = (
     ReluGenerator(),
     MeanShrinkage(),
     MeanZonotope(),
+    JointReluWeights(),
     ConvexInWeights(),
     FreeThreshold(),
     LinearThreshold(),
