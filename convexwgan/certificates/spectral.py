@@ -53,9 +53,10 @@ def spectral_bound(evidence: GameEvidence) -> LowerBound | None:
 
 
 def _network_bound(evidence: GameEvidence) -> LowerBound | None:
-    """Weights of a ReLU network: β_g‖G‖_*/max_{‖u‖≤1}‖(Nu)₊‖₂, since R = the polar factor of G is dual feasible.
+    """Weights of a ReLU network: β_g‖G‖_*/ℓ, ℓ = max_{‖u‖≤1}‖(Nu)₊‖₂, by the polar factor of G as multiplier.
 
-    weight decay: (β_g/ℓ) Σ_i ((γ_i − β_d)₊/w)^½           norm bound: min over t ≥ 0 of t + (β_g/ℓ) Σ_i ((γ_i − t)₊/w)^½
+    weight decay: (β_g/ℓ) Σ_i ((γ_i − β_d)₊/w)^½
+    norm bound:   min over t ≥ 0 of t + (β_g/ℓ) Σ_i ((γ_i − t)₊/w)^½
 
     which is concave in t between the γ_i, so that the minimum is at one of them or at 0. Reference: MATH 3.8.
     """

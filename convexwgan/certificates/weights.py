@@ -135,5 +135,5 @@ def _multipliers(dual: Mapping[str, Float64], R: Float64) -> Multipliers | None:
     pairs = {name: _array(dual, name, (n, n)) for name in EVIDENCE[1:]}
     ab = pairs["N_ab"]
     second = (np.zeros((n, n)) if ab is None else 2.0 * ab) - np.diag(D)
-    first, third = (None if pairs[name] is None else pairs[name] / square for name in ("N_aa", "N_bb"))
+    first, third = (np.zeros((n, n)) if N is None else N / square for N in (pairs["N_aa"], pairs["N_bb"]))
     return Multipliers(second / square, first, third)

@@ -148,18 +148,18 @@ def _orthonormal_start(problem: _Scaled, u: Float64, W: Float64) -> tuple[Float6
 
 def _descended(problem: _Scaled, W1: Float64, W: Float64, deadline: float) -> tuple[Float64, Float64]:
     """The augmented Lagrangian's rounds: multipliers Λ, λ updated, penalty ×4."""
-    q, shape, m = len(problem.D), W1.shape, W.shape[0]
+    q, shape, size = len(problem.D), W1.shape, W1.size
     Lambda, lam = np.zeros((q, q)), np.zeros(problem.value.shape)
     cost = 0.5 * float(np.sum(W1**2) + np.sum((W * problem.D) ** 2))
+
+    def value(x: Float64, mu: float, Lambda: Float64, lam: Float64) -> tuple[float, Float64]:
+        return _lagrangian(problem, x[:size].reshape(shape), x[size:].reshape(-1, q), mu, Lambda, lam)
+
+    x, options = np.concatenate([W1.ravel(), W.ravel()]), {"maxiter": _STEPS, "maxcor": 20}
     for penalty in _PENALTIES:
         mu = penalty * cost / q
-
-        def value(x: Float64, mu: float = mu, Lambda: Float64 = Lambda, lam: Float64 = lam) -> tuple[float, Float64]:
-            return _lagrangian(problem, x[: W1.size].reshape(shape), x[W1.size :].reshape(m, q), mu, Lambda, lam)
-
-        x = np.concatenate([W1.ravel(), W.ravel()])
-        x = minimize(value, x, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS, "maxcor": 20}).x
-        W1, W = x[: W1.size].reshape(shape), x[W1.size :].reshape(m, q)
+        x = minimize(value, x, args=(mu, Lambda, lam), jac=True, method="L-BFGS-B", options=options).x
+        W1, W = x[:size].reshape(shape), x[size:].reshape(-1, q)
         E, e = _residuals(problem, np.maximum(problem.N @ W1, 0.0) @ W)
         Lambda, lam = Lambda + mu * E, lam + mu * e
         if time.perf_counter() > deadline:
@@ -198,15 +198,15 @@ def _candidate(
     lengths = np.linalg.norm(W1, axis=0)
     alive = lengths > 1e-9 * lengths.max(initial=1e-300)
     u, Phi = (W1[:, alive] / lengths[alive]).T, np.maximum(problem.N @ W1[:, alive], 0.0)
-    W = _turned(Phi, W[alive]) if len(problem.value) == 0 else _corrected(problem, Phi, W[alive])
-    if W is None:
+    exact = _turned(Phi, W[alive]) if len(problem.value) == 0 else _corrected(problem, Phi, W[alive])
+    if exact is None:
         return None
-    L = Phi @ W
+    L = Phi @ exact
     E, e = _residuals(problem, L)
     if not max(float(np.abs(E).max()), float(np.abs(e).max(initial=0.0))) <= _EXACT:
         return None
     scale = gamma / float(np.linalg.norm(N, 2))
-    v = scale * lengths[alive, None] * (W * problem.D) @ Qt
+    v = scale * lengths[alive, None] * (exact * problem.D) @ Qt
     return FactorCandidate(gamma * (L * problem.D) @ Qt, ReluNeurons(u, v))
 
 

@@ -18,7 +18,7 @@ from convexwgan.theory.relu_factor import factored_output
 
 
 def solve_joint_weights(form: Form, data: GameData, limits: Limits, callback: Callback | None = None) -> Candidate:
-    """min (β_g/2)(‖W₁‖² + ‖W₂‖²) over networks with S = (M − t)₊, from the latent factor and others; t as the theorem says.
+    """min (β_g/2)(‖W₁‖² + ‖W₂‖²) over networks with S = (M − t)₊, from the latent factor and others; t by the theorem.
 
     A time limit goes to the networks and the factor in thirds; the bounds are the certificate's.
     """

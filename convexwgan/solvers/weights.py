@@ -233,8 +233,15 @@ def _by_semidefinite_program(N: Float64, G: Float64, limits: Limits) -> WeightCa
     if not G.any() or not N.any() or not reach.is_reachable:  # no program needed, or none feasible
         return replace(solve_weights(N, G, limits), method="conic")
     cones = triangulate(enumerate_cells(N))
-    options = {"max_iter": limits.max_iter, "time_limit": limits.time_limit, "options": limits.options}
-    result = run(ki_program(N, G, cones), solver=limits.solver, tol=limits.tol, verbose=limits.verbose, **options)
+    result = run(
+        ki_program(N, G, cones),
+        solver=limits.solver,
+        tol=limits.tol,
+        max_iter=limits.max_iter,
+        time_limit=limits.time_limit,
+        verbose=limits.verbose,
+        options=limits.options,
+    )
     stats = {"solver": result.solver, "solver_status": result.solver_status, "iterations": result.iterations}
     stats |= {"objective": result.objective, "cones": len(cones)}
     if not result.values:

@@ -84,7 +84,7 @@ class Form:
 
     @property
     def method(self) -> str | None:
-        """The method that runs this form: closed_form, conic, column_generation, or None while theorems are still to come."""
+        """What runs this form: closed_form, conic, column_generation; None while theorems are still to come."""
         if self.stage in CLOSED_FORMS:
             return "closed_form"
         if self.stage is Stage.JOINT_WEIGHTS:

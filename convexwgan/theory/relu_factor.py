@@ -91,7 +91,7 @@ def _latent_frame(centred: bool, data: GameData) -> Array:
 
 
 def _feature_directions(L: Float64, count: int, centred: bool, data: GameData) -> Float64:
-    """The leading ``count`` eigenvectors of the kernel of ReLU features, ⟂ L (and ⟂ 1 when centred), inside span{(Nu)₊}.
+    """The leading ``count`` eigenvectors of the kernel of ReLU features in span{(Nu)₊}, ⟂ L (and ⟂ 1 when centred).
 
     K_ij = E[(n_iᵀu)₊(n_jᵀu)₊] ∝ ‖n_i‖‖n_j‖(sin θ_ij + (π − θ_ij) cos θ_ij): its leading directions are those that
     features of unit neurons reach with the least weights. Cho and Saul 2009 (arc-cosine kernel of degree 1).
