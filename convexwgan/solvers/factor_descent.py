@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -26,6 +27,7 @@ _PENALTIES = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 _STEPS = 150
 _GAIN = 1e-6
 _EXACT = 1e-9
+_DIRECTIONS, _ASCENTS = 64, 60
 _RIGID = 1e-9
 _CORRECTIONS = 6
 _MOST_WORK = 2e10
@@ -118,12 +120,14 @@ def _mean_constraint(N: Float64, L0: Float64, keeps_mean: bool) -> tuple[Float64
 def _starts(
     problem: _Scaled, known: list[ReluNeurons | None], Qt: Float64, rng: np.random.Generator
 ) -> list[tuple[Float64, Float64]]:
-    """(W₁, W) of the known networks, and of random directions with W making L orthonormal."""
+    """(W₁, W) of the known networks, of long features that differ, and of random ones; W makes L orthonormal."""
     starts = []
     for neurons in known:
         if neurons is not None and len(neurons.u) and neurons.u.shape[1] == problem.N.shape[1]:
             starts.append(_orthonormal_start(problem, neurons.u, neurons.v @ Qt.T / problem.D))
     q, p = len(problem.D), problem.N.shape[1]
+    if not len(problem.value):
+        starts.append(_orthonormal_start(problem, _long_features(problem.N, q, rng), np.eye(q)))
     count = 2 * q + 2 + len(problem.value) * (problem.right.shape[1] == 1)
     constant = np.linalg.pinv(problem.N) @ np.ones(len(problem.N))
     for _ in range(_STARTS):
@@ -133,6 +137,26 @@ def _starts(
         u /= np.linalg.norm(u, axis=1, keepdims=True)
         starts.append(_orthonormal_start(problem, u, rng.standard_normal((len(u), q))))
     return [start for start in starts if start is not None]
+
+
+def _long_features(N: Float64, count: int, rng: np.random.Generator) -> Float64:
+    """Unit directions (count, p): each maximises ‖(Nu)₊‖ off the span of the features before it, locally.
+
+    With one component the first is all that is needed: its cost is the lower end of the bracket.
+    """
+    chosen, Q = np.zeros((0, N.shape[1])), np.zeros((len(N), 0))
+    for _ in range(count):
+        U = np.vstack([rng.standard_normal((_DIRECTIONS, N.shape[1])), N, -N])
+        for _ in range(_ASCENTS):  # the power method of a convex function, monotone while Q is empty
+            U = U / np.maximum(np.linalg.norm(U, axis=1, keepdims=True), 1e-300)
+            Phi = np.maximum(U @ N.T, 0.0)
+            rest = Phi - (Phi @ Q) @ Q.T
+            best = int(np.linalg.norm(rest, axis=1).argmax())
+            u, phi = U[best], rest[best]
+            U = (rest * (Phi > 0.0)) @ N
+        chosen = np.vstack([chosen, u])
+        Q = np.hstack([Q, phi[:, None] / max(float(np.linalg.norm(phi)), 1e-300)])
+    return chosen
 
 
 def _orthonormal_start(problem: _Scaled, u: Float64, W: Float64) -> tuple[Float64, Float64] | None:
@@ -155,7 +179,8 @@ def _descended(problem: _Scaled, W1: Float64, W: Float64, deadline: float) -> tu
     def value(x: Float64, mu: float, Lambda: Float64, lam: Float64) -> tuple[float, Float64]:
         return _lagrangian(problem, x[:size].reshape(shape), x[size:].reshape(-1, q), mu, Lambda, lam)
 
-    x, options = np.concatenate([W1.ravel(), W.ravel()]), {"maxiter": _STEPS, "maxcor": 20}
+    x = np.concatenate([W1.ravel(), W.ravel()])
+    options: Any = {"maxiter": _STEPS, "maxcor": 20}
     for penalty in _PENALTIES:
         mu = penalty * cost / q
         x = minimize(value, x, args=(mu, Lambda, lam), jac=True, method="L-BFGS-B", options=options).x
