@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from convexwgan.errors import ConvexWGANError, FileFormatError, InputError
 from convexwgan.extras import require
+from convexwgan.models.image_source import ArraySource
 from convexwgan.spec.validation import count, flag
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _CHUNK = 64
 
 
 class ImageDirectory:
-    """The images of a folder, one size, one number of channels, in the order of their sorted names.
+    """The images of a folder as an ``ImageSource``: one size, one number of channels, in sorted order.
 
     Every file is decoded once, here, so that a corrupt one is known before anything is fitted. Pixels stay 8-bit:
     in memory, or in a memory-mapped file of your choice where the folder is larger than memory.
@@ -72,7 +73,7 @@ class ImageDirectory:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     Image.new("RGB", (6, 4), (255, 0, 0)).save(f"{folder}/red.png")
     ...     images = ImageDirectory(folder, size=2)
-    >>> images.shape, images.block(0, 1)[0, 0, 0].tolist()
+    >>> images.shape, images.blocks(0, 1)[0, 0, 0].tolist()
     ((1, 2, 2, 3), [255, 0, 0])
     """
 
@@ -126,9 +127,9 @@ class ImageDirectory:
         lost = f", {len(self.skipped)} corrupt files skipped" if self.skipped else ""
         return f"ImageDirectory({str(self.folder)!r}: {self.shape}{lost})"
 
-    def block(self, start: int, stop: int) -> Pixels:
-        """Images start to stop − 1 as uint8, (stop − start, height, width, channels)."""
-        return np.asarray(self._pixels[start:stop])
+    def blocks(self, start: int, stop: int) -> Pixels:
+        """Images start to stop − 1 as uint8, (stop − start, height, width, channels); pages of a cache are released."""
+        return np.asarray(ArraySource(self._pixels).blocks(start, stop))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.array(self._pixels, dtype=dtype, copy=bool(copy) or None)

@@ -125,10 +125,12 @@ class InceptionFeatures:
             remedy = "download pt_inception-2015-12-05-6726825d.pth of torch-fidelity once, and give its path"
             raise InputError("weights of InceptionFeatures", str(path), "be an existing file", remedy)
         require("torch_fidelity", "fid", "the standard FID")
+        import torch
         from torchmetrics.image.fid import NoTrainInceptionV3
 
         self.batch = batch
         try:
+            torch.load(path, map_location="cpu", weights_only=True)  # torch-fidelity itself would unpickle anything
             self.network = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(path))
         except Exception as error:
             raise FileFormatError(f"{path} does not hold the weights of this Inception network: {error}") from error

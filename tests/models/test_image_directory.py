@@ -14,6 +14,7 @@ from PIL import Image
 
 from convexwgan.errors import FileFormatError, InputError
 from convexwgan.models.image_directory import ImageDirectory, centre_box
+from convexwgan.models.image_source import ImageSource, as_image_source
 
 
 def picture(height: int, width: int, seed: int = 0, channels: int = 3) -> Image.Image:
@@ -43,13 +44,19 @@ def test_rows_are_the_files_in_sorted_order_whatever_the_number_of_threads(folde
     assert len(one) == 5
     assert np.array_equal(np.asarray(one), np.asarray(four))
     for i in range(5):
-        assert np.array_equal(one.block(i, i + 1)[0], pixels_of(folder / f"{i}.png"))
+        assert np.array_equal(one.blocks(i, i + 1)[0], pixels_of(folder / f"{i}.png"))
 
 
 def test_blocks_stack_to_the_whole(folder: Path) -> None:
     images = ImageDirectory(folder)
-    assert np.array_equal(np.concatenate([images.block(0, 2), images.block(2, 5)]), np.asarray(images))
-    assert images.block(0, 2).dtype == np.uint8
+    assert np.array_equal(np.concatenate([images.blocks(0, 2), images.blocks(2, 5)]), np.asarray(images))
+    assert images.blocks(0, 2).dtype == np.uint8
+
+
+def test_a_directory_is_an_image_source(folder: Path) -> None:
+    images = ImageDirectory(folder)
+    assert isinstance(images, ImageSource)
+    assert as_image_source(images) is images
 
 
 def test_limit_reads_the_first_files(folder: Path) -> None:
@@ -123,8 +130,8 @@ def test_grey_and_colour_files_become_what_is_asked(tmp_path: Path) -> None:
     picture(4, 4, 2).save(tmp_path / "rgb.png")
     colour, grey = ImageDirectory(tmp_path), ImageDirectory(tmp_path, color=False)
     assert (colour.shape, grey.shape) == ((2, 4, 4, 3), (2, 4, 4, 1))
-    assert np.array_equal(colour.block(0, 1)[0, :, :, 0], grey.block(0, 1)[0, :, :, 0])
-    assert np.array_equal(grey.block(1, 2)[0, :, :, 0], np.asarray(Image.open(tmp_path / "rgb.png").convert("L")))
+    assert np.array_equal(colour.blocks(0, 1)[0, :, :, 0], grey.blocks(0, 1)[0, :, :, 0])
+    assert np.array_equal(grey.blocks(1, 2)[0, :, :, 0], np.asarray(Image.open(tmp_path / "rgb.png").convert("L")))
 
 
 def test_transparency_is_laid_over_white(tmp_path: Path) -> None:
