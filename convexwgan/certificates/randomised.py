@@ -6,8 +6,9 @@ Let Q (d, l) be orthonormal with range S ⊂ range Q, and P a claim of MQ. With 
     λ_max(M − S) ≤ t  ⇐  H − QᵀSQ + N/(t − c) ⪯ t,        λ_min(M − S) ≥ −t  ⇐  H − QᵀSQ − N/t ⪰ −t.
 
 Two numbers come from fresh random vectors, in float64, on blocks of rows:
-* e ≥ ‖MQ − P‖₂ by 10 Gaussian vectors, failing with probability ≤ 10⁻¹⁰ (Halko, Martinsson, Tropp, SIAM Review 53
-  (2011), Lemma 4.1): P may come from float32 and from anybody.
+* e ≥ ‖MQ − P‖₂ by 21 Gaussian vectors, failing with probability ≤ 3⁻²¹ < 10⁻¹⁰ (Halko, Martinsson, Tropp, SIAM
+  Review 53 (2011), Lemma 4.1): P may come from float32 and from anybody. Its first columns, where float32 errs most,
+  are multiplied again in float64.
 * c by b independent Lanczos runs of q steps, each started uniformly on the sphere (Kuczyński, Woźniakowski, SIAM J.
   Matrix Anal. 13 (1992), Theorem 3): λ_max ≤ θ/(1 − ε), each failing with probability ≤ 1.648 √d exp(−√ε(2q − 1)).
 """
@@ -23,9 +24,11 @@ from convexwgan.arrays import Array, Float64, namespace
 from convexwgan.certificates.certificate import LARGEST_FAILURE_PROBABILITY
 from convexwgan.geometry.rows import Rows
 
-PROBES = 10
+PROBES, ALPHA = 21, 3.0
 RUNS = 16
-_PROBE_FAILURE = 10.0**-PROBES
+RECOMPUTED = 16
+"""Columns of P that are not believed at all."""
+_PROBE_FAILURE = ALPHA**-PROBES
 _STEPS = (8, 24, 80)
 """Lanczos steps after which a bound is tried; each may fail with its share of the probability."""
 EPS = float(np.finfo(np.float64).eps)
@@ -58,7 +61,7 @@ def randomised_distance(
         R: (k, d), rows in the span of Q up to rounding (what is outside counts as an error).
         B: (k, k), positive semidefinite.
         Q: (d, l) proposed basis; orthonormalised here. P: (d, l) claimed MQ.
-        level: β_d: more Lanczos steps are made while the bound exceeds it by more than 1e-4.
+        level: β_d: more Lanczos steps are made while they could still bring the bound within 1e-4 of it.
         rng: must not have been used for Q and P.
 
     Raises:
@@ -71,25 +74,27 @@ def randomised_distance(
     P = np.linalg.solve(triangle.T, P.T).T
     probes = rng.standard_normal((width, PROBES))
     lanczos = _Lanczos(Q, rng)
-    products = _product(rows, mean, np.hstack([Q @ probes, lanczos.start]))
-    # HMT, Lemma 4.1 with α = 10: ‖E‖ ≤ 10 √(2/π) max_j ‖E g_j‖ except with probability 10^(−PROBES).
+    own = min(RECOMPUTED, width)
+    products = _product(rows, mean, np.hstack([Q @ probes, Q[:, :own], lanczos.start]))
+    P = np.hstack([products[:, PROBES : PROBES + own], P[:, own:]])
+    # HMT, Lemma 4.1: ‖E‖ ≤ α √(2/π) max_j ‖E g_j‖ except with probability α^(−PROBES), for E = MQ − P fixed before g.
     gaps = products[:, :PROBES] - P @ probes
-    error = 10.0 * math.sqrt(2.0 / math.pi) * float(np.linalg.norm(gaps, axis=0).max())
+    error = ALPHA * math.sqrt(2.0 / math.pi) * float(np.linalg.norm(gaps, axis=0).max())
     blocks = _blocks(Q, P, R, B)
     rounding = _rounding(rows, mean, Q, R, B, float(blocks.leading[0]))
-    lanczos.append(products[:, PROBES:])
-    share = (LARGEST_FAILURE_PROBABILITY - _PROBE_FAILURE) / len(_STEPS)
-    distance, c = math.inf, math.inf
+    lanczos.append(products[:, PROBES + own :])
+    share = (0.999 * LARGEST_FAILURE_PROBABILITY - _PROBE_FAILURE) / len(_STEPS)
+    inner, c = math.inf, math.inf
     for steps in _STEPS:
         while lanczos.steps < min(steps, d - width):
             lanczos.append(_product(rows, mean, lanczos.current))
         c = lanczos.bound(share)
-        distance = _schur(blocks, c) + 2.0 * error + rounding
-        if distance <= level * (1.0 + 1e-4) or lanczos.steps >= d - width:
+        inner = min(inner, _schur(blocks, c))
+        if inner <= level * (1.0 + 1e-4) or lanczos.steps >= d - width:
             break
     failure = _PROBE_FAILURE + share * len(_STEPS)
     leading = blocks.leading - error - rounding
-    return DistanceBound(distance, leading, error, c, rounding, lanczos.steps, failure)
+    return DistanceBound(inner + 2.0 * error + rounding, leading, error, c, rounding, lanczos.steps, failure)
 
 
 # ---- the blocks of M − S in the basis [Q, Q⊥] ----------------------------------------------------------------------
