@@ -78,7 +78,7 @@ class DaskSource:
         if any(np.isnan(size) for sizes in images.chunks for size in sizes):
             remedy = "call compute_chunk_sizes() first"
             raise InputError("images", images, "be a Dask array with known chunk sizes", remedy)
-        self.images = images.rechunk({axis: -1 for axis in range(1, images.ndim)})
+        self.images = images.rechunk(dict.fromkeys(range(1, images.ndim), -1))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -101,13 +101,13 @@ def as_image_source(images: Any) -> ImageSource:
     >>> len(as_image_source(np.zeros((5, 4, 4, 3))))
     5
     """
-    if hasattr(images, "blocks") and hasattr(images, "__len__") and callable(images.blocks):
+    if hasattr(images, "dask") and hasattr(images, "chunks"):
+        return DaskSource(images)
+    if hasattr(images, "blocks") and hasattr(images, "__len__"):
         if len(images.shape) != 4:
             raise InputError("shape of images", images.shape, "be (n, height, width, channels)", "see ImageSource")
         source: ImageSource = images
         return source
-    if hasattr(images, "dask") and hasattr(images, "chunks"):
-        return DaskSource(images)
     if not hasattr(images, "shape") or not hasattr(images, "dtype"):
         images = np.asarray(images)
     return ArraySource(images)
