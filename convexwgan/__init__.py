@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from convexwgan.fitted import FittedDiscriminator as FittedDiscriminator
     from convexwgan.fitted import FittedGenerator as FittedGenerator
     from convexwgan.models.estimator import ConvexWGAN as ConvexWGAN
+    from convexwgan.models.procogan import ProCoGAN as ProCoGAN
     from convexwgan.problem import Problem as Problem
     from convexwgan.solution import Solution as Solution
     from convexwgan.spec.discriminator import Discriminator as Discriminator
@@ -36,6 +37,7 @@ _HOME = {
     "FittedGenerator": "fitted",
     "Generator": "spec.generator",
     "Latent": "spec.latent",
+    "ProCoGAN": "models.procogan",
     "Problem": "problem",
     "Regularizer": "spec.regularizer",
     "Solution": "solution",
