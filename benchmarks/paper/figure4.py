@@ -89,10 +89,10 @@ def draw(stable: tuple[dict[str, Any], DescentAscentRun], unstable: tuple[dict[s
         upper, lower, steps = axes[column], axes[2 + column], done.records[:, 0]
         outputs = np.sort(done.outputs[:, :, 0], axis=1)
         upper.plot(steps, outputs, color=GENERATED, linewidth=1.2, label="generator output")
-        upper.hlines(optimum().ravel(), steps[0], steps[-1], color=REAL, linestyle="--", label="certified optimum")
+        upper.hlines(optimum().ravel(), steps[0], steps[-1], color=REAL, linestyle="--", label="optimum of Theorem 2.2")
         upper.set_ylim(-4.0, 4.0)
         note = f"seed {numbers['seed']}, Adam {numbers['learning_rate']:g}"
-        tidy(upper, f"{title} ({note}): dist at the end {numbers['distance']:.3g}, allowed {BETA:g}", "step", "w")
+        tidy(upper, f"{title} ({note}): dist at the end {numbers['distance']:.2g}", "step", "w")
         lower.plot(steps, done.records[:, 2] - done.records[:, 1], color=CUT, label="1ᵀD(G) − 1ᵀD(X)")
         lower.plot(steps, done.records[:, 3], color=GENERATED, label="R_g")
         tidy(lower, "Losses", "step", "value")

@@ -133,7 +133,9 @@ def experiment(name: str, images: Images, arguments: argparse.Namespace) -> dict
     real = np.asarray(images[: arguments.real])
     split = max(len(images) // 2, len(images) - arguments.generated)
     floor = image_quality(np.asarray(images[: min(split, arguments.real)]), images[split:], extractor=extractor)
-    settings = ProgressiveSettings(widths=widths, latent_dim=arguments.latent_dim)
+    settings = ProgressiveSettings(
+        widths=widths, latent_dim=arguments.latent_dim, output_penalty=arguments.output_penalty
+    )
     seeds = range(arguments.seeds)
 
     warm = images[: 2 * arguments.latent_dim]  # imports and first calls are in nobody's time
@@ -214,6 +216,7 @@ def main() -> None:
     parser.add_argument("--latent-dim", type=int, default=48)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--full", type=int, default=0, metavar="RUNS", help="runs of 15,000 steps a stage")
+    parser.add_argument("--output-penalty", type=float, default=100.0, help="β_g·d of descent–ascent; paper: 100")
     parser.add_argument("--real", type=int, default=5_000, help="real images that metrics compare with")
     parser.add_argument("--generated", type=int, default=1_000, help="generated images; the paper takes 1,000")
     parser.add_argument("--inception", type=Path, help="weights for the standard FID")

@@ -65,9 +65,7 @@ class TopSpectrum:
     plan: SpectrumPlan
 
 
-def plan_spectrum(
-    n: int, d: int, wanted: int, memory: int | None = None, method: Method | None = None
-) -> SpectrumPlan:
+def plan_spectrum(n: int, d: int, wanted: int, memory: int | None = None, method: Method | None = None) -> SpectrumPlan:
     """The cheaper of the two methods that fits ``memory`` bytes of workspace.
 
     >>> plan_spectrum(50_000, 768, 41).method, plan_spectrum(50_000, 12_288, 176).method

@@ -31,7 +31,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def pixels_of(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("RGB"))
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 # ---------------------------------------------------------------------------------------------- order
@@ -131,7 +132,8 @@ def test_grey_and_colour_files_become_what_is_asked(tmp_path: Path) -> None:
     colour, grey = ImageDirectory(tmp_path), ImageDirectory(tmp_path, color=False)
     assert (colour.shape, grey.shape) == ((2, 4, 4, 3), (2, 4, 4, 1))
     assert np.array_equal(colour.blocks(0, 1)[0, :, :, 0], grey.blocks(0, 1)[0, :, :, 0])
-    assert np.array_equal(grey.blocks(1, 2)[0, :, :, 0], np.asarray(Image.open(tmp_path / "rgb.png").convert("L")))
+    with Image.open(tmp_path / "rgb.png") as image:
+        assert np.array_equal(grey.blocks(1, 2)[0, :, :, 0], np.asarray(image.convert("L")))
 
 
 def test_transparency_is_laid_over_white(tmp_path: Path) -> None:
