@@ -20,6 +20,8 @@ Progress = Callable[[int, float], None]
 
 DENSE_LIMIT = 1024
 """Up to this dimension a Gram matrix in float64 and its eigendecomposition are cheaper than Krylov steps."""
+_KEPT = 0.5
+"""Ritz values above this fraction of β come with the result: the certificate deflates them."""
 _MARGIN = 0.2
 """β minus the largest eigenvalue outside the basis, relative to β, that the stopping rule assumes."""
 
@@ -210,9 +212,11 @@ class _Krylov:
         theta, U = np.linalg.eigh(0.5 * (self.G + self.G.T))
         self.theta, self.U = theta[::-1], U[:, ::-1]
 
-    def coupling(self) -> Float64:
-        """N = Uᵀ(PᵀP − GᵀG)U, the Gram matrix of the part of MKU outside K: what couples K to the rest."""
-        N: Float64 = self.U.T @ (self.PP - self.G.T @ self.G) @ self.U
+    def coupling(self, size: int) -> Float64:
+        """N = Uᵀ(PᵀP − GᵀG)U for the leading ``size`` Ritz vectors KU: the Gram matrix of the part of MKU outside K."""
+        U = self.U[:, :size]
+        GU = self.G @ U
+        N: Float64 = U.T @ (self.PP @ U) - GU.T @ GU
         return N
 
     def excess(self, count: int | None, beta: float | None) -> float:
@@ -229,9 +233,10 @@ class _Krylov:
         return max(0.0, self._top(level) / level - 1.0)
 
     def _top(self, level: float) -> float:
-        """λ_max(min(Θ, level) + N/(0.2·level)): what the residuals may still add."""
-        A = self.coupling() / (_MARGIN * level)
-        A[np.diag_indices_from(A)] += np.minimum(self.theta, level)
+        """λ_max(min(Θ, level) + N/(0.2·level)) over the Ritz values above level/2: what the residuals may still add."""
+        size = max(1, int(np.count_nonzero(self.theta > _KEPT * level)))
+        A = self.coupling(size) / (_MARGIN * level)
+        A[np.diag_indices_from(A)] += np.minimum(self.theta[:size], level)
         return float(np.linalg.eigvalsh(0.5 * (A + A.T))[-1])
 
     def next_block(self) -> Float64:
@@ -267,7 +272,7 @@ class _Krylov:
             if level > 1e-14 * float(values[0]):
                 beta = min(self._top(level), level * (1.0 + tol)) + noise
         beta, kept = _threshold(values, count, beta, noise)
-        size = max(kept + 1, int(np.count_nonzero(values > 0.5 * beta)))
+        size = max(kept + 1, int(np.count_nonzero(values > _KEPT * beta)))
         U = self.U[:, : min(size, len(values))]
         V = fix_signs(self.K.T @ U)
         signs = np.sign(np.sum(V * (self.K.T @ U), axis=0))

@@ -19,7 +19,7 @@ from convexwgan.models import procogan_files as files
 from convexwgan.models.fit_progress import Callback, Reporter
 from convexwgan.models.image_source import as_image_source
 from convexwgan.models.procogan_settings import Settings, read_settings
-from convexwgan.models.progressive import ProgressiveGenerator, Stage, noise_moments, solve_codes
+from convexwgan.models.progressive import ProgressiveGenerator, Stage, agreeing_signs, noise_moments, solve_codes
 from convexwgan.models.pyramid import Level, build_levels
 from convexwgan.spec.latent import Rng, as_rng
 from convexwgan.spec.validation import count
@@ -352,18 +352,19 @@ def next_stage(
     k = spectrum.count
     fresh = settings.fresh_columns(len(generator.stages), k, generator)
     gram, total = noise_moments(generator, fresh)
-    sizes = np.ones(len(total))
+    sizes, before, factor = np.ones(len(total)), None, 1
     if generator.stages:
         before = generator.stages[-1]
         factor = level.shape[0] // before.shape[0]
         sizes[: before.components] = factor * before.scale
     T, shift = solve_codes(gram, total, generator.n, sizes, k, bias=bias, skip=skip)
+    signs = agreeing_signs(before, T, spectrum.vectors[:, :k], factor)
     scale = np.sqrt(spectrum.values[:k] - spectrum.beta)
     return Stage(
         level.shape,
         fresh,
-        T,
-        shift,
+        T * signs,
+        shift * signs,
         spectrum.vectors[:, :k],
         scale,
         level.mean,
