@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def check_resolutions(given: Sequence[int] | None, size: int) -> tuple[int, ...]
             sides.insert(0, sides[0] // 2)
         return tuple(sides)
     sides = [count("resolutions", side, "they are the sides of the images, in pixels") for side in given]
-    divides = all(large % small == 0 and large > small for small, large in zip(sides, sides[1:], strict=False))
+    divides = all(large % small == 0 and large > small for small, large in pairwise(sides))
     if not sides or sides[-1] != size or not divides:
         must = f"ascend, each dividing the next, and end at {size}, the side of the images"
         raise InputError("resolutions", tuple(given), must, "resize the images, or give fewer resolutions")
@@ -217,7 +218,7 @@ def _bit_sum(block: Array) -> np.ndarray[Any, np.dtype[np.uint32]]:
     flat = np.ascontiguousarray(_host(block)).reshape(block.shape[0], -1)
     words = flat.view("u4" if flat.dtype.itemsize >= 4 else f"u{flat.dtype.itemsize}")
     sums = np.add.reduce(words, axis=0, dtype=np.uint32)
-    return sums.reshape(flat.shape[1], -1).sum(axis=1, dtype=np.uint32) if flat.dtype.itemsize == 8 else sums
+    return np.asarray(sums.reshape(flat.shape[1], -1).sum(axis=1, dtype=np.uint32))
 
 
 def _host(array: Array) -> Any:
