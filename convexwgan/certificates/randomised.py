@@ -29,8 +29,9 @@ RUNS = 16
 RECOMPUTED = 16
 """Columns of P that are not believed at all."""
 _PROBE_FAILURE = ALPHA**-PROBES
-_STEPS = (8, 24, 80)
+_STEPS = (6, 16, 60)
 """Lanczos steps after which a bound is tried; each may fail with its share of the probability."""
+_CAST_ENTRIES = 1 << 20
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -214,6 +215,10 @@ def _product(rows: Rows, mean: Float64, V: Float64) -> Float64:
 def _block_product(block: Array, mean: Array, V: Array) -> tuple[Array, ...]:
     """Σ over the rows of a block of (x − mean)((x − mean)ᵀV), in float64 whatever the block's dtype."""
     xp = namespace(block)
-    X = xp.astype(block, xp.float64, copy=False)
-    Y = X @ V - mean @ V
-    return (X.T @ Y - mean[:, None] * xp.sum(Y, axis=0)[None, :],)
+    shift, total = mean @ V, xp.zeros_like(V)
+    step = max(1, _CAST_ENTRIES // int(block.shape[1]))
+    for start in range(0, int(block.shape[0]), step):  # few rows at a time: their float64 copy stays in the cache
+        X = xp.astype(block[start : start + step, :], xp.float64, copy=False)
+        Y = X @ V - shift
+        total += X.T @ Y - mean[:, None] * xp.sum(Y, axis=0)[None, :]
+    return (total,)

@@ -117,7 +117,8 @@ def _dense(rows: Rows, mean: Float64, R: Float64, B: Float64) -> tuple[float, Fl
     n, d = rows.shape
     rounding = 8.0 * EPS * (math.sqrt(n + d) * float(np.trace(M)) + n * float(mean @ mean))
     distance = float(np.abs(np.linalg.eigvalsh(M - R.T @ B @ R)).max()) + rounding
-    return distance, np.linalg.eigvalsh(M)[::-1], 0.0, "M formed in float64"
+    leading: Float64 = np.asarray(np.linalg.eigvalsh(M)[::-1], dtype=np.float64)
+    return distance, leading, 0.0, "M formed in float64"
 
 
 def _block_gram(block: Array, mean: Array) -> tuple[Array, ...]:

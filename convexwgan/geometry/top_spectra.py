@@ -20,6 +20,8 @@ Progress = Callable[[int, float], None]
 
 DENSE_LIMIT = 1024
 """Up to this dimension a Gram matrix in float64 and its eigendecomposition are cheaper than Krylov steps."""
+_KEPT = 0.5
+"""Ritz values above this fraction of β come with the result: the certificate deflates them."""
 _MARGIN = 0.2
 """β minus the largest eigenvalue outside the basis, relative to β, that the stopping rule assumes."""
 
@@ -77,8 +79,8 @@ def plan_spectrum(n: int, d: int, wanted: int, memory: int | None = None, method
         method = "dense" if d <= DENSE_LIMIT and fits else "krylov"
     if method == "dense":
         return SpectrumPlan("dense", d, d, dense, f"dense: float64 Gram matrix {d} × {d}, one pass")
-    reach = min(n, d)
-    block = min(reach, max(16, 8 * math.ceil(wanted / 24)), 96)
+    block = min(n, d, max(16, 8 * math.ceil(wanted / 24)), 96)
+    reach = min(d, n + block)
     basis = min(reach, max(6 * wanted, wanted + 8 * block))
     if memory is not None:
         basis = min(basis, memory // (8 * d * 4))
@@ -137,7 +139,7 @@ def top_eigenpairs(
     plan = plan or plan_spectrum(n, d, (count or min(d, 64)) + 1)
     if plan.method == "dense":
         return _dense(rows, mean, count, beta, plan)
-    krylov = _Krylov(rows, mean, plan, dtype)
+    krylov = _Krylov(rows, mean, plan, dtype, rng)
     block = _orthonormal(rng.standard_normal((min(plan.block, n, d), d)), 0.0)
     history: list[float] = []
     for step in range(max_passes):
@@ -185,15 +187,15 @@ def _threshold(values: Float64, count: int | None, beta: float | None, error: fl
 class _Krylov:
     """A growing orthonormal basis K, its product P = MK, and the Ritz pairs of KᵀMK; all transposed, (m, d)."""
 
-    def __init__(self, rows: Rows, mean: Float64, plan: SpectrumPlan, dtype: str) -> None:
-        self.rows, self.plan, self.dtype = rows, plan, np.dtype(dtype)
+    def __init__(self, rows: Rows, mean: Float64, plan: SpectrumPlan, dtype: str, rng: np.random.Generator) -> None:
+        self.rows, self.plan, self.dtype, self.rng = rows, plan, np.dtype(dtype), rng
         self.mean = mean.astype(self.dtype)
         d = rows.shape[1]
         self.K, self.P = np.empty((0, d)), np.empty((0, d))
         self.G, self.PP = np.empty((0, 0)), np.empty((0, 0))  # KᵀP, which rounding makes unsymmetric, and PᵀP
         self.theta, self.U = np.empty(0), np.empty((0, 0))
         self.passes, self.last = 0, 0
-        self.is_exhausted = False
+        self.is_injected = self.is_exhausted = False
 
     def extend(self, block: Float64) -> None:
         """K ← [K, B], P ← [P, MB], Ritz pairs again."""
@@ -207,45 +209,62 @@ class _Krylov:
         self.PP = np.block([[np.vstack([self.PP, squares[: -self.last].T]), squares]])
         theta, U = np.linalg.eigh(0.5 * (self.G + self.G.T))
         self.theta, self.U = theta[::-1], U[:, ::-1]
+        # Random directions outside an invariant K that M sends to zero: nothing is left of M.
+        self.is_exhausted = self.is_injected and float(np.linalg.norm(product, axis=0).max()) <= self.noise
 
-    def coupling(self) -> Float64:
-        """N = Uᵀ(PᵀP − GᵀG)U, the Gram matrix of the part of MKU outside K: what couples K to the rest."""
-        N: Float64 = self.U.T @ (self.PP - self.G.T @ self.G) @ self.U
+    @property
+    def noise(self) -> float:
+        """What products in ``dtype`` leave where there is nothing."""
+        return 4.0 * float(np.finfo(self.dtype).eps) * float(self.theta[0])
+
+    def coupling(self, size: int) -> Float64:
+        """N = Uᵀ(PᵀP − GᵀG)U for the leading ``size`` Ritz vectors KU: the Gram matrix of the part of MKU outside K."""
+        U = self.U[:, :size]
+        GU = self.G @ U
+        N: Float64 = U.T @ (self.PP @ U) - GU.T @ GU
         return N
 
     def excess(self, count: int | None, beta: float | None) -> float:
         """The estimate of (‖M − S‖₂ − β)/β if one stopped now; infinite while fewer than k + 1 pairs are there."""
-        m = len(self.theta)
-        reach = min(self.rows.shape)
-        if count is not None and m <= min(count, reach - 1):
-            return math.inf
-        level = beta if beta is not None else (float(self.theta[count]) if count is not None and count < m else 0.0)
-        if self.is_exhausted or m == reach:
+        m, d = len(self.theta), self.rows.shape[1]
+        if self.is_exhausted or m == d:
             return 0.0
+        if count is not None and m <= count:
+            return math.inf
+        level = beta if beta is not None else (float(self.theta[count]) if count is not None else 0.0)
         if level <= 1e-14 * float(self.theta[0]) or (beta is not None and float(self.theta[-1]) > 0.8 * beta):
             return math.inf
         return max(0.0, self._top(level) / level - 1.0)
 
     def _top(self, level: float) -> float:
-        """λ_max(min(Θ, level) + N/(0.2·level)): what the residuals may still add."""
-        A = self.coupling() / (_MARGIN * level)
-        A[np.diag_indices_from(A)] += np.minimum(self.theta, level)
+        """λ_max(min(Θ, level) + N/(0.2·level)) over the Ritz values above level/2: what the residuals may still add."""
+        size = max(1, int(np.count_nonzero(self.theta > _KEPT * level)))
+        A = self.coupling(size) / (_MARGIN * level)
+        A[np.diag_indices_from(A)] += np.minimum(self.theta[:size], level)
         return float(np.linalg.eigvalsh(0.5 * (A + A.T))[-1])
 
     def next_block(self) -> Float64:
-        """An orthonormal basis of what M·B adds to K; empty when K is invariant; compresses K when it is full."""
-        noise = 4.0 * float(np.finfo(self.dtype).eps) * float(self.theta[0])
-        W = self.P[-self.last :]
+        """An orthonormal basis of what M·B adds to K, random where K is invariant; compresses K when it is full.
+
+        An invariant K may miss copies of a multiple eigenvalue, which only fresh directions can find.
+        """
+        room = self.rows.shape[1] - len(self.K)
+        block = self._outside(self.P[-self.last :], self.noise)[:room]
+        self.is_injected = len(block) == 0
+        if self.is_injected and room:
+            wanted = min(self.plan.block, room)
+            block = self._outside(self.rng.standard_normal((wanted, self.rows.shape[1])), 1e-8)
+        if len(block) and len(self.K) + len(block) > max(self.plan.basis, len(block) + 1):
+            self._compress(self.plan.basis - len(block))
+        return block
+
+    def _outside(self, W: Float64, noise: float) -> Float64:
+        """An orthonormal basis of the part of W outside K, directions of size ≤ noise dropped."""
         for _ in range(2):  # twice is enough (Kahan, Parlett)
             W = W - (W @ self.K.T) @ self.K
         block = _orthonormal(W, noise)
-        if len(block):  # near-invariant directions come out of rounding: clean them once more
+        if len(block):  # what was small came out of cancellation: clean it once more
             block = _orthonormal(block - (block @ self.K.T) @ self.K, 1e-8)
-        self.is_exhausted = len(block) == 0
-        room = min(self.rows.shape) - len(self.K)
-        block = block[: max(room, 0)]
-        if len(self.K) + len(block) > self.plan.basis and len(block):
-            self._compress(self.plan.basis - len(block))
         return block
 
     def _compress(self, keep: int) -> None:
@@ -258,14 +277,15 @@ class _Krylov:
 
     def result(self, count: int | None, beta: float | None, tol: float) -> TopSpectrum:
         """The Ritz pairs down to half of β, with β a little above θ_{k+1} by what the residuals may still add."""
-        noise = 4.0 * len(self.theta) * float(np.finfo(self.dtype).eps) ** 1.5 * float(self.theta[0])
+        # Rounding of single products averages out in KᵀMK: eps^1.5 for float32, never below what eigh leaves.
+        noise = 4.0 * len(self.theta) * max(float(np.finfo(self.dtype).eps) ** 1.5, EPS) * float(self.theta[0])
         values = np.clip(self.theta, 0.0, None)
         if beta is None and count is not None and count < len(values):
             level = float(values[count])
             if level > 1e-14 * float(values[0]):
                 beta = min(self._top(level), level * (1.0 + tol)) + noise
         beta, kept = _threshold(values, count, beta, noise)
-        size = max(kept + 1, int(np.count_nonzero(values > 0.5 * beta)))
+        size = max(kept + 1, int(np.count_nonzero(values > _KEPT * beta)))
         U = self.U[:, : min(size, len(values))]
         V = fix_signs(self.K.T @ U)
         signs = np.sign(np.sum(V * (self.K.T @ U), axis=0))

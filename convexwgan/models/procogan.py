@@ -14,12 +14,12 @@ from convexwgan.arrays import Float64
 from convexwgan.certificates.certificate import Certificate, Status
 from convexwgan.certificates.stage import StageClaim, stage_certificate
 from convexwgan.errors import InputError
-from convexwgan.geometry.top_spectra import TopSpectrum, plan_spectrum, top_eigenpairs
+from convexwgan.geometry.top_spectra import TopSpectrum, top_eigenpairs
 from convexwgan.models import procogan_files as files
 from convexwgan.models.fit_progress import Callback, Reporter
 from convexwgan.models.image_source import as_image_source
 from convexwgan.models.procogan_settings import Settings, read_settings
-from convexwgan.models.progressive import ProgressiveGenerator, Stage, noise_moments, solve_codes
+from convexwgan.models.progressive import ProgressiveGenerator, Stage, agreeing_signs, noise_moments, solve_codes
 from convexwgan.models.pyramid import Level, build_levels
 from convexwgan.spec.latent import Rng, as_rng
 from convexwgan.spec.validation import count
@@ -189,7 +189,8 @@ class ProCoGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
             plan = settings.plans[i]
             if plan.method == "krylov":
                 spectrum = top_eigenpairs(level.rows, stage.mean, beta=stage.beta, rng=rng, plan=plan, dtype=self.dtype)
-                Q, P = _spanning(spectrum, stage)
+                # Only a proposal: what of the stage's own vectors lies outside, the judge counts as an error.
+                Q, P = spectrum.vectors, spectrum.product
             else:
                 Q, P = np.eye(level.dim), np.eye(level.dim)
             part = ProgressiveGenerator(self.generator_.stages[: i + 1], self.generator_.n, self.generator_.seed)
@@ -255,7 +256,8 @@ class ProCoGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
         """
         check_is_fitted(self)
         rows, stage = self._rows(images), self.stages_[-1]
-        return np.sqrt(self.generator_.n) * ((rows - stage.mean) @ stage.vectors) / stage.scale
+        codes: Float64 = np.sqrt(self.generator_.n) * ((rows - stage.mean) @ stage.vectors) / stage.scale
+        return codes
 
     def inverse_transform(self, codes: Any) -> Float64:
         """Images (n, height, width, channels) of codes (n, k)."""
@@ -275,21 +277,21 @@ class ProCoGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
         n, d = X.shape
         R = stage.factor / np.sqrt(self.generator_.n)
 
-        def difference(v: Float64) -> Float64:
+        def difference(v: Any) -> Any:
             return X.T @ (X @ v) / n - R.T @ (R @ v)
 
         if d <= 64:
             return -float(np.abs(np.linalg.eigvalsh(difference(np.eye(d)))).max())
         start = np.random.default_rng(0).standard_normal(d)
-        operator = LinearOperator((d, d), matvec=difference, dtype=np.float64)
-        values = eigsh(operator, k=1, which="LM", tol=1e-6, v0=start, return_eigenvectors=False)
+        operator: Any = LinearOperator((d, d), matvec=difference, dtype=np.float64)
+        values, _ = eigsh(operator, k=1, which="LM", tol=1e-6, v0=start)
         return -float(abs(values[0]))
 
     def walk(self, component: int, steps: int = 7, span: float = 3.0) -> Float64:
         """Images (steps, height, width, channels) along one component, ±``span`` standard deviations about the mean."""
         check_is_fitted(self)
         k = self.stages_[-1].components
-        if isinstance(component, bool) or not isinstance(component, int | np.integer) or not 0 <= component < k:
+        if count("component", component, "components count from 0, by size", least=0) >= k:
             raise InputError("component", component, f"be 0 to {k - 1}", "components count from 0, by size")
         codes = np.zeros((count("steps", steps, "it is the number of images"), k))
         codes[:, component] = np.linspace(-span, span, len(codes))
@@ -324,7 +326,8 @@ class ProCoGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
 
     def _stage(self, stage: int) -> int:
         total = len(self.stages_)
-        if isinstance(stage, bool) or not isinstance(stage, int | np.integer) or not -total <= stage < total:
+        number: Any = stage
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or not -total <= number < total:
             raise InputError("stage", stage, f"be {-total} to {total - 1}", "stages count from 0, coarse to fine")
         return range(total)[int(stage)]
 
@@ -352,32 +355,22 @@ def next_stage(
     k = spectrum.count
     fresh = settings.fresh_columns(len(generator.stages), k, generator)
     gram, total = noise_moments(generator, fresh)
-    sizes = np.ones(len(total))
+    sizes, before, factor = np.ones(len(total)), None, 1
     if generator.stages:
         before = generator.stages[-1]
         factor = level.shape[0] // before.shape[0]
         sizes[: before.components] = factor * before.scale
     T, shift = solve_codes(gram, total, generator.n, sizes, k, bias=bias, skip=skip)
+    signs = agreeing_signs(before, T, spectrum.vectors[:, :k], factor)
     scale = np.sqrt(spectrum.values[:k] - spectrum.beta)
     return Stage(
         level.shape,
         fresh,
-        T,
-        shift,
+        T * signs,
+        shift * signs,
         spectrum.vectors[:, :k],
         scale,
         level.mean,
         spectrum.beta,
         spectrum.values[:k],
     )
-
-
-def _spanning(spectrum: TopSpectrum, stage: Stage) -> tuple[Float64, Float64]:
-    """A basis that contains the stage's own vectors, and the claimed product on it.
-
-    A stage's vectors lie in the computed eigenspace up to the solver's residual; the rest is measured by the judge.
-    """
-    return spectrum.vectors, spectrum.product
-
-
-__all__ = ["ProCoGAN", "next_stage", "plan_spectrum"]

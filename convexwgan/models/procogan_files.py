@@ -30,7 +30,7 @@ class Checkpoint:
 
     def __init__(self, folder: str | Path | None, settings: dict[str, Any], fingerprint: str) -> None:
         self.folder = None if folder is None else Path(folder)
-        self.identity = {"settings": settings, "fingerprint": fingerprint}
+        self.identity: dict[str, Any] = {"settings": settings, "fingerprint": fingerprint}
         if self.folder is not None:
             if self.folder.exists() and not self.folder.is_dir():
                 raise InputError("checkpoint", str(folder), "be a folder", "name one, it need not exist")
@@ -47,7 +47,7 @@ class Checkpoint:
         header, tensors = storage._read(self._path(i), "procogan stage")
         for name, here in self.identity.items():
             if header.get(name) != here:
-                what = _difference(header.get(name), here) if name == "settings" else "the images"
+                what = _difference(header.get(name), self.identity["settings"]) if name == "settings" else "the images"
                 raise FileFormatError(
                     f"{self._path(i)} belongs to another fit: {what} changed; use another checkpoint folder, "
                     "or delete this one."

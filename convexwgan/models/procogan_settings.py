@@ -24,13 +24,17 @@ _UNKNOWN = 64
 
 @dataclass(frozen=True)
 class Settings:
-    """Checked parameters: one entry a stage. ``fresh``: r_i after the first stage, None for "auto"."""
+    """Checked parameters: one entry a stage. ``fresh``: r_i after the first stage, None for "auto".
+
+    ``lost``: noise columns that a mean of zero costs where there is no constant column to absorb it.
+    """
 
     sides: tuple[int, ...]
     components: tuple[int, ...] | None
     betas: tuple[float, ...] | None
     latent_dim: int
     fresh: tuple[int, ...] | None
+    lost: int
     seed: int
     budget: int
     plans: tuple[SpectrumPlan, ...]
@@ -42,7 +46,8 @@ class Settings:
             return self.latent_dim
         if self.fresh is not None:
             return self.fresh[stage - 1]
-        return max(0, k - generator.stages[-1].components)
+        missing = max(0, k - generator.stages[-1].components)
+        return missing + self.lost if missing else 0
 
     def described(self, model: ProCoGAN) -> dict[str, Any]:
         """All that decides what a fit computes; a checkpoint of anything else is refused."""
@@ -79,8 +84,9 @@ def read_settings(model: ProCoGAN, shape: tuple[int, int, int, int], seed: int |
     dims = [side * side * channels for side in sides]
     components, betas = _strengths(model, sides, dims)
     fresh = _fresh(model.fresh_noise, len(sides))
+    lost = 1 if model.skip and not model.bias else 0
     if components is not None:
-        _require_rank(components, latent_dim, fresh, n, bias=model.bias, skip=model.skip)
+        _require_rank(components, latent_dim, fresh, n, lost)
     budget = _budget(model.memory_budget)
     wanted = [k + 1 for k in components] if components is not None else [_UNKNOWN] * len(sides)
     plans = tuple(
@@ -89,7 +95,7 @@ def read_settings(model: ProCoGAN, shape: tuple[int, int, int, int], seed: int |
     )
     work = [float(n * d * (d if p.method == "dense" else 5 * k)) for d, k, p in zip(dims, wanted, plans, strict=True)]
     seed = _seed(model) if seed is None else seed
-    return Settings(sides, components, betas, latent_dim, fresh, seed, budget, plans, work)
+    return Settings(sides, components, betas, latent_dim, fresh, lost, seed, budget, plans, work)
 
 
 def _strengths(
@@ -132,20 +138,20 @@ def _fresh(given: Any, stages: int) -> tuple[int, ...] | None:
 
 
 def _require_rank(
-    components: tuple[int, ...], latent_dim: int, fresh: tuple[int, ...] | None, n: int, *, bias: bool, skip: bool
+    components: tuple[int, ...], latent_dim: int, fresh: tuple[int, ...] | None, n: int, lost: int
 ) -> None:
     """Refuse stages whose components exceed the rank that their latent can have (less one for a mean of zero)."""
-    lost = 1 if skip and not bias else 0
     rank = latent_dim - lost
     for stage, k in enumerate(components):
         if stage > 0:
             arriving = components[stage - 1]
-            rank = arriving + (max(0, k - arriving) if fresh is None else fresh[stage - 1])
+            columns = fresh[stage - 1] if fresh is not None else k - arriving + lost if k > arriving else 0
+            rank = arriving + max(0, columns - lost)
         if min(k, n - 1) > rank:
             if stage == 0:
                 must, remedy = f"be at least {k + lost}, the components of the first stage", "or keep fewer components"
                 raise InputError("latent_dim", latent_dim, must, remedy)
-            must = f"give stage {stage + 1} at least {k - components[stage - 1]} columns"
+            must = f"give stage {stage + 1} at least {k - components[stage - 1] + lost} columns"
             remedy = f"a linear stage cannot raise rank {rank} to {k} components; leave fresh_noise='auto'"
             raise InputError("fresh_noise", fresh, must, remedy)
 

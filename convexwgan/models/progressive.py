@@ -74,6 +74,8 @@ def solve_codes(
     Reference:
         Sahiner et al. (ICLR 2022), Theorem 4.1: W = Q_kΛ_k^(−½)(Σ² − β_d)^½V_kᵀ, largest matched with largest.
     """
+    if k == 0:
+        return np.zeros((len(total), 0)), np.zeros(0)
     A = gram - np.outer(total, total) / n if bias else gram
     values, vectors = np.linalg.eigh(A)
     keep = values > _RANK_TOLERANCE * max(float(values[-1]), np.finfo(np.float64).tiny)
@@ -85,8 +87,19 @@ def solve_codes(
         remedy = "a linear stage cannot raise the rank: leave fresh_noise='auto', or keep fewer components"
         raise InputError("components", k, f"be at most {W.shape[1]}, the rank of the stage's latent", remedy)
     U, _, _ = np.linalg.svd((W.T @ A) * sizes)
-    T = fix_signs(W @ U[:, :k]) if k else np.zeros((len(total), 0))
+    T = fix_signs(W @ U[:, :k])
     return T, (-(total / n) @ T if bias else np.zeros(k))
+
+
+def agreeing_signs(before: Stage | None, T: Float64, vectors: Float64, factor: int) -> Float64:
+    """±1 for each column of T, so that a component of G_i looks like what it inherits from G_{i−1}, not its negative.
+
+    The sign of v_jᵀ·up(R_{i−1})ᵀ·T_j; the closed form leaves it free.
+    """
+    if before is None:
+        return np.ones(T.shape[1])
+    inherited = upsample(before.factor, before.shape, factor).T @ T[: before.components]
+    return np.where(np.sum(vectors * inherited, axis=0) < 0.0, -1.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)

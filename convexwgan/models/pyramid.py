@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,11 +53,15 @@ def average_pool(images: Array, factor: int) -> Array:
     """
     if factor == 1:
         return images
-    total = images[:, 0::factor, 0::factor]
-    for row in range(factor):
-        for column in range(factor):
-            if row or column:
-                total = total + images[:, row::factor, column::factor]
+    b, h, w, c = images.shape
+    rows = images.reshape(b, h // factor, factor, w * c)  # whole rows first: they are contiguous
+    total = rows[:, :, 0]
+    for row in range(1, factor):
+        total = total + rows[:, :, row]
+    columns = total.reshape(b, h // factor, w // factor, factor, c)
+    total = columns[:, :, :, 0]
+    for column in range(1, factor):
+        total = total + columns[:, :, :, column]
     return total * (1.0 / factor**2)
 
 
@@ -67,7 +72,7 @@ def upsample(rows: Float64, shape: tuple[int, int, int], factor: int) -> Float64
     [[1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 2.0]]
     """
     images = rows.reshape(len(rows), *shape)
-    return images.repeat(factor, axis=1).repeat(factor, axis=2).reshape(len(rows), -1)
+    return images.repeat(factor, axis=1).repeat(factor, axis=2).reshape(len(rows), rows.shape[1] * factor**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +102,7 @@ def check_resolutions(given: Sequence[int] | None, size: int) -> tuple[int, ...]
             sides.insert(0, sides[0] // 2)
         return tuple(sides)
     sides = [count("resolutions", side, "they are the sides of the images, in pixels") for side in given]
-    divides = all(large % small == 0 and large > small for small, large in zip(sides, sides[1:], strict=False))
+    divides = all(large % small == 0 and large > small for small, large in pairwise(sides))
     if not sides or sides[-1] != size or not divides:
         must = f"ascend, each dividing the next, and end at {size}, the side of the images"
         raise InputError("resolutions", tuple(given), must, "resize the images, or give fewer resolutions")
@@ -130,15 +135,13 @@ def build_levels(
     step = max(1, min(n, max(budget // BLOCK_SHARE, 1 << 16) // raw, max(1, (1 << 26) // raw)))
     held = _held(n, channels, sides, itemsize, budget // 4, source, dtype)
     stores = {side: np.empty((n, side * side * channels), dtype) for side in held}
-    total, checksum = np.zeros(size * size * channels), np.zeros(size * size * channels, np.uint64)
+    total, checksum = np.zeros(size * size * channels), np.zeros(size * size * channels, np.uint32)
     for start in range(0, n, step):
         stop = min(start + step, n)
         block = source.blocks(start, stop)
         total += _float_sum(block, source)
         checksum += _bit_sum(block)
-        for side, store in stores.items():
-            pooled = ReadLevel(size // side, dtype)(block)
-            store[start:stop] = pooled if isinstance(pooled, np.ndarray) else pooled.cpu().numpy()
+        _pool_into(stores, block, start, size, dtype)
     mean = total / n
     levels = []
     for side in sides:
@@ -149,6 +152,18 @@ def build_levels(
         text = "in memory" if side in stores or _is_in_place(source, side, size, dtype) else "streamed"
         levels.append(Level(rows, (side, side, channels), pooled, text))
     return levels, _fingerprint(source.shape, checksum)
+
+
+def _pool_into(stores: dict[int, Any], block: Array, start: int, size: int, dtype: str) -> None:
+    """The pooled copies of a block of images, each made from the next finer one."""
+    if not stores:
+        return
+    sides = sorted(stores, reverse=True)
+    pixels, before = ReadLevel(size // sides[0], dtype)(block), sides[0]
+    for side in sides:
+        images = pixels.reshape(block.shape[0], before, before, -1)
+        pixels, before = average_pool(images, before // side).reshape(block.shape[0], -1), side
+        stores[side][start : start + block.shape[0]] = _host(pixels)
 
 
 def _held(
@@ -198,10 +213,12 @@ def _float_sum(block: Array, source: ImageSource) -> Float64:
     return total / 255.0 if name == "uint8" else total
 
 
-def _bit_sum(block: Array) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """Column sums of the bit patterns modulo 2⁶⁴: exact, so the same for every split into blocks."""
+def _bit_sum(block: Array) -> np.ndarray[Any, np.dtype[np.uint32]]:
+    """Column sums of the bit patterns modulo 2³²: exact, so the same for every split into blocks."""
     flat = np.ascontiguousarray(_host(block)).reshape(block.shape[0], -1)
-    return flat.view(f"u{flat.dtype.itemsize}").sum(axis=0, dtype=np.uint64)
+    words = flat.view("u4" if flat.dtype.itemsize >= 4 else f"u{flat.dtype.itemsize}")
+    sums = np.add.reduce(words, axis=0, dtype=np.uint32)
+    return np.asarray(sums.reshape(flat.shape[1], -1).sum(axis=1, dtype=np.uint32))
 
 
 def _host(array: Array) -> Any:
