@@ -38,8 +38,9 @@ class ProCoGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
     Problem, at each resolution i:
         min ½‖G_i‖_F²  s.t.  ‖X_iᵀX_i − G_iᵀG_i‖₂ ≤ β_i, G_i = Z_iW_i
 
-    with Z_i = [upsampled G_{i−1}, r_i fresh normal columns, 1], X_i the images average-pooled to the resolution, minus their mean, and β_i = σ²_{k_i+1}: k_i components stay.
-    A linear stage cannot raise the rank, so a stage that needs more components than the one before gets fresh noise.
+    with Z_i = [upsampled G_{i−1}, r_i fresh normal columns, 1], X_i the images average-pooled to the resolution,
+    minus their mean, and β_i = σ²_{k_i+1}: k_i components stay. A linear stage cannot raise the rank, so a stage that
+    needs more components than the one before gets fresh noise.
 
     Args:
         resolutions: sides in pixels, ascending, each dividing the next, the last that of the images; None halves the
