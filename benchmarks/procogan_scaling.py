@@ -87,15 +87,17 @@ def plot(result: dict[str, Any], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--point", help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="smaller points, a minute on a quiet core")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     if options.point:
         print(json.dumps(point(options.point)))
         return
+    ns, sides, n = ((1000, 2000, 4000), (20, 28, 40), 1500) if options.quick else (NS, SIDES, 3000)
     against = {
-        "against_n": [measure(n, 32) for n in NS],
-        "against_d": [measure(3_000, side) for side in SIDES],
+        "against_n": [measure(m, 24 if options.quick else 32) for m in ns],
+        "against_d": [measure(n, side) for side in sides],
     }
     result: dict[str, Any] = {
         "components": COMPONENTS,

@@ -16,7 +16,7 @@ from convexwgan import ProCoGAN, Status
 from convexwgan.errors import InputError
 
 Images = np.ndarray[Any, Any]
-N, SIDE = 3500, 32
+N, SIDE = 16_000, 36
 
 
 def graded_images(n: int, side: int, seed: int = 0) -> Images:
@@ -44,12 +44,12 @@ def peak():  # VmHWM and not ru_maxrss, which a child inherits from its parent
     return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
 
 path, budget = sys.argv[1], int(sys.argv[2])
-warm = np.random.default_rng(0).random((600, 32, 32, 3)).astype(np.float32)
-ProCoGAN(components=(4, 5, 6, 7), random_state=0, memory_budget=budget).fit(warm)
+warm = np.random.default_rng(0).random((60, 36, 36)).astype(np.float32)
+ProCoGAN(components=(4, 5, 6), random_state=0, memory_budget=budget).fit(warm)
 del warm
 before = peak()
 images = np.load(path, mmap_mode="r")
-model = ProCoGAN(components=(5, 8, 10, 12), random_state=0, memory_budget=budget, dtype='float64', tol=1e-6).fit(images)
+model = ProCoGAN(components=(5, 8, 12), random_state=0, memory_budget=budget, dtype='float64', tol=1e-6).fit(images)
 model.save(sys.argv[3])
 print(json.dumps({"before": before, "after": peak(), "status": model.status_.name, "plans": model.plans_}))
 """
@@ -57,7 +57,7 @@ print(json.dumps({"before": before, "after": peak(), "status": model.status_.nam
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads the peak memory from /proc")
 def test_data_ten_times_the_budget_give_the_same_answer_within_the_budget(tmp_path: Path) -> None:
-    images = graded_images(N, SIDE)
+    images = graded_images(N, SIDE)[..., :1].copy()
     budget = images.nbytes // 10
     np.save(tmp_path / "images.npy", images)
     here = Path(__file__).resolve().parents[2]
@@ -70,7 +70,7 @@ def test_data_ten_times_the_budget_give_the_same_answer_within_the_budget(tmp_pa
     assert "streamed" in report["plans"][-1]
     assert report["after"] - report["before"] <= budget
     streamed = ProCoGAN.load(tmp_path / "model")
-    held = ProCoGAN(components=(5, 8, 10, 12), random_state=0, dtype="float64", tol=1e-6).fit(images)
+    held = ProCoGAN(components=(5, 8, 12), random_state=0, dtype="float64", tol=1e-6).fit(images)
     assert np.abs(moments(streamed) - moments(held)).max() <= 1e-5 * np.abs(moments(held)).max()
 
 
