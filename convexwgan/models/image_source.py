@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -88,21 +89,27 @@ class DaskSource:
         return np.asarray(self.images[start:stop].compute()).reshape(stop - start, *self.shape[1:])
 
 
-def as_image_source(images: Any) -> ImageSource:
-    """The source of ``images``: as it is, or around an array.
+def as_image_source(images: Any, size: int | None = None) -> ImageSource:
+    """The source of ``images``: as it is, around an array, or the folder of that name.
 
     Args:
         images: (n, height, width) or (n, height, width, channels) with 1 or 3 channels, uint8 or floating in [0, 1]:
-            NumPy, memory map, torch, Dask; or an ``ImageSource``.
+            NumPy, memory map, torch, Dask; or an ``ImageSource``; or the path of a folder of JPEG and PNG files.
+        size: side to resize the files of a folder to; None keeps their own.
 
     Raises:
-        InputError: none of these; wrong axes, channels or dtype.
+        InputError: none of these; wrong axes, channels or dtype; no such folder.
+        FileFormatError: a corrupt file in the folder; ``ImageDirectory(folder, on_error="skip")`` leaves it out.
 
     >>> len(as_image_source(np.zeros((5, 4, 4, 3))))
     5
     """
     if hasattr(images, "dask") and hasattr(images, "chunks"):
         return DaskSource(images)
+    if isinstance(images, str | Path):
+        from convexwgan.models.image_directory import ImageDirectory
+
+        return ImageDirectory(images, size)
     if hasattr(images, "blocks") and hasattr(images, "__len__"):
         if len(images.shape) != 4:
             raise InputError("shape of images", images.shape, "be (n, height, width, channels)", "see ImageSource")

@@ -118,13 +118,13 @@ class ProCoGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
 
         Args:
             images: (n, height, width[, channels]) in [0, 1] or uint8: NumPy, memory map, torch, Dask; or an
-                ``ImageSource``. Square.
+                ``ImageSource``, or the path of a folder (resized to the last of ``resolutions``). Square.
 
         Raises:
             InputError: a parameter out of range, images of another kind, components that the noise cannot carry.
             FileFormatError: a checkpoint of other settings or other data.
         """
-        source = as_image_source(images)
+        source = as_image_source(images, None if self.resolutions is None else self.resolutions[-1])
         settings = read_settings(self, source.shape)
         self.__dict__.pop("generator_", None)  # a refit that fails leaves no half-new model behind
         sides, n = settings.sides, source.shape[0]
