@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from convexwgan.fitted import FittedDiscriminator as FittedDiscriminator
     from convexwgan.fitted import FittedGenerator as FittedGenerator
     from convexwgan.models.estimator import ConvexWGAN as ConvexWGAN
+    from convexwgan.models.lagrangian_gan import LagrangianGAN as LagrangianGAN
     from convexwgan.problem import Problem as Problem
     from convexwgan.solution import Solution as Solution
     from convexwgan.spec.discriminator import Discriminator as Discriminator
@@ -35,6 +36,7 @@ _HOME = {
     "FittedDiscriminator": "fitted",
     "FittedGenerator": "fitted",
     "Generator": "spec.generator",
+    "LagrangianGAN": "models.lagrangian_gan",
     "Latent": "spec.latent",
     "Problem": "problem",
     "Regularizer": "spec.regularizer",
