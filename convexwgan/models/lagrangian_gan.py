@@ -84,7 +84,7 @@ class LagrangianGAN(NeuralGAN):
         hidden: tuple[int, ...] = (64, 64),
         bandwidth: tuple[float, float] = (0.5, 0.05),
         alpha: float = 0.1,
-        kernel_weight: float = 10.0,
+        kernel_weight: float = 100.0,
         generator_steps: int = 4,
         clip: float = 1e-3,
         iterations: int = 3000,
@@ -151,7 +151,7 @@ class LagrangianGAN(NeuralGAN):
     def _iterate(self, run: Run) -> Losses:
         f, unit = as_divergence(self.divergence), math.sqrt(run.data.shape[1]) if self.standardize else 1.0
 
-        def D(points: torch.Tensor) -> torch.Tensor:
+        def D(points: torch.Tensor) -> Any:
             return bounded_output(run.discriminator(points)[:, 0], f, self.clip)
 
         sigma = unit * self.bandwidth_at(run.fraction)

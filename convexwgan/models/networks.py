@@ -22,7 +22,8 @@ LEAK = 0.1
 
 
 def perceptron(sizes: Sequence[int], rng: np.random.Generator) -> torch.nn.Sequential:
-    """x ↦ W_L φ(… φ(W_1 x + b_1) …) + b_L in float32, φ(t) = max(t, 0.1t), W ~ N(0, 2/fan-in), b = 0.
+    """x ↦ W_L φ(… φ(W_1 x + b_1) …) + b_L in float32, φ(t) = max(t, 0.1t), b = 0,
+    W ~ N(0, 2/fan-in), the last one N(0, 1/fan-in).
 
     >>> perceptron([3, 8, 1], np.random.default_rng(0))[0].weight.shape
     torch.Size([8, 3])
@@ -30,9 +31,12 @@ def perceptron(sizes: Sequence[int], rng: np.random.Generator) -> torch.nn.Seque
     import torch
 
     layers: list[torch.nn.Module] = []
-    for rows, columns in itertools.pairwise(sizes):
-        layer = torch.nn.Linear(rows, columns)
-        W = rng.standard_normal((columns, rows)) * math.sqrt(2.0 / rows)
+    for index, (rows, columns) in enumerate(itertools.pairwise(sizes)):
+        # Without torch's own draw, which would move its global random numbers.
+        layer = torch.nn.utils.skip_init(torch.nn.Linear, rows, columns)
+        # Half of a rectified layer is lost, nothing of a linear one: outputs then have variance about 1.
+        gain = 2.0 if index < len(sizes) - 2 else 1.0
+        W = rng.standard_normal((columns, rows)) * math.sqrt(gain / rows)
         with torch.no_grad():
             layer.weight.copy_(torch.as_tensor(W))
             layer.bias.zero_()

@@ -330,7 +330,6 @@ class NeuralGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no t
         parameters = {name: _untupled(given[name]) for name in cls._common} | model._own_from(given)
         model.__init__(**{**parameters, "device": "cpu", "random_state": header["random_state"]})  # type: ignore[misc]
         check_common(model)
-        model._check_own()
         mean, scale = np.array(tensors["mean"], dtype=np.float64), float(tensors["scale"][0])
         d, hidden, rng = len(mean), tuple(model.hidden), np.random.default_rng(0)
         model.generator_ = perceptron((model.latent_dim, *hidden, d), rng)
