@@ -34,15 +34,19 @@ METHODS: dict[str, Callable[..., Any]] = {
     "wgan-gp": WGANGP,
 }
 # Optimiser steps of both players together, and what all methods share on a task.
-BUDGET = {"ring": 12000, "grid": 24000, "digits": 9000, "fashion": 9000}
+BUDGET = {"ring": 6000, "grid": 24000, "digits": 9000, "fashion": 9000}
 SHARED: dict[str, dict[str, Any]] = {
-    "ring": {"hidden": (64, 64), "latent_dim": 2, "batch_size": 128},
+    "ring": {"hidden": (64, 64), "latent_dim": 2, "batch_size": 64, "learning_rate": 2e-3},
     "grid": {"hidden": (128, 128, 128), "latent_dim": 2, "batch_size": 128},
     "digits": {"hidden": (128, 128), "latent_dim": 16, "batch_size": 64},
     "fashion": {"hidden": (128, 128), "latent_dim": 16, "batch_size": 64},
 }
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
-    "ring": {"lagrangian": {"bandwidth": (0.5, 0.1), "generator_steps": 5}, "non-saturating": {}, "wgan-gp": {}},
+    "ring": {
+        "lagrangian": {"bandwidth": (0.5, 0.1), "generator_steps": 5, "kernel_weight": 10.0},
+        "non-saturating": {},
+        "wgan-gp": {},
+    },
     "grid": {"lagrangian": {}, "non-saturating": {}, "wgan-gp": {}},
     "digits": {"lagrangian": {}, "non-saturating": {}, "wgan-gp": {}},
     "fashion": {"lagrangian": {}, "non-saturating": {}, "wgan-gp": {}},
