@@ -34,10 +34,10 @@ METHODS: dict[str, Callable[..., Any]] = {
     "wgan-gp": WGANGP,
 }
 # Optimiser steps of both players together, and what all methods share on a task.
-BUDGET = {"ring": 6000, "grid": 24000, "digits": 9000, "fashion": 9000}
+BUDGET = {"ring": 6000, "grid": 12000, "digits": 9000, "fashion": 9000}
 SHARED: dict[str, dict[str, Any]] = {
     "ring": {"hidden": (64, 64), "latent_dim": 2, "batch_size": 64, "learning_rate": 2e-3},
-    "grid": {"hidden": (128, 128, 128), "latent_dim": 2, "batch_size": 128},
+    "grid": {"hidden": (64, 64, 64), "latent_dim": 2, "batch_size": 128},
     "digits": {"hidden": (128, 128), "latent_dim": 16, "batch_size": 64},
     "fashion": {"hidden": (128, 128), "latent_dim": 16, "batch_size": 64},
 }
@@ -47,7 +47,17 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
         "non-saturating": {},
         "wgan-gp": {},
     },
-    "grid": {"lagrangian": {}, "non-saturating": {}, "wgan-gp": {}},
+    "grid": {
+        "lagrangian": {
+            "bandwidth": (0.5, 0.2),
+            "generator_steps": 2,
+            "kernel_weight": 10.0,
+            "clip": 0.05,
+            "learning_rate": (1e-3, 2e-3),
+        },
+        "non-saturating": {},
+        "wgan-gp": {},
+    },
     "digits": {"lagrangian": {}, "non-saturating": {}, "wgan-gp": {}},
     "fashion": {"lagrangian": {}, "non-saturating": {}, "wgan-gp": {}},
 }

@@ -32,8 +32,8 @@ def perceptron(sizes: Sequence[int], rng: np.random.Generator) -> torch.nn.Seque
 
     layers: list[torch.nn.Module] = []
     for index, (rows, columns) in enumerate(itertools.pairwise(sizes)):
-        # Without torch's own draw, which would move its global random numbers.
-        layer = torch.nn.utils.skip_init(torch.nn.Linear, rows, columns)
+        # On "meta" torch draws no weights of its own, which would move its global random numbers.
+        layer = torch.nn.Linear(rows, columns, device="meta").to_empty(device="cpu")
         # Half of a rectified layer is lost, nothing of a linear one: outputs then have variance about 1.
         gain = 2.0 if index < len(sizes) - 2 else 1.0
         W = rng.standard_normal((columns, rows)) * math.sqrt(gain / rows)
