@@ -36,15 +36,20 @@ METHODS: dict[str, Callable[..., Any]] = {
 # Optimiser steps of both players together, and what all methods share on a task.
 BUDGET = {"ring": 6000, "grid": 12000, "digits": 9000, "fashion": 9000}
 SHARED: dict[str, dict[str, Any]] = {
-    "ring": {"hidden": (64, 64), "latent_dim": 2, "batch_size": 64, "learning_rate": 2e-3},
+    "ring": {"hidden": (64, 64), "latent_dim": 2, "batch_size": 64},
     "grid": {"hidden": (64, 64, 64), "latent_dim": 2, "batch_size": 128},
     "digits": {"hidden": (128, 128), "latent_dim": 16, "batch_size": 64},
     "fashion": {"hidden": (128, 128), "latent_dim": 16, "batch_size": 64},
 }
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "ring": {
-        "lagrangian": {"bandwidth": (0.5, 0.1), "generator_steps": 5, "kernel_weight": 10.0},
-        "non-saturating": {},
+        "lagrangian": {
+            "bandwidth": (0.5, 0.1),
+            "generator_steps": 5,
+            "kernel_weight": 10.0,
+            "learning_rate": (1e-3, 2e-3),
+        },
+        "non-saturating": {"learning_rate": (1e-3, 3e-3)},
         "wgan-gp": {},
     },
     "grid": {
@@ -55,7 +60,7 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
             "clip": 0.05,
             "learning_rate": (1e-3, 2e-3),
         },
-        "non-saturating": {},
+        "non-saturating": {"learning_rate": (1e-3, 3e-3)},
         "wgan-gp": {},
     },
     "digits": {"lagrangian": {}, "non-saturating": {}, "wgan-gp": {}},

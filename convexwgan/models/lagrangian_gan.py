@@ -34,7 +34,7 @@ class LagrangianGAN(NeuralGAN):
     Problem:
         the saddle point of L(D, p_g) = Σ p_d f₀(D) + Σ p_g f₁(D), the Lagrangian of max Σ p_d f₀(D) s.t. f₁(D) ≥ 0.
         Each iteration, with x_i a batch of data, g_j = G(z_j) and p_g(x_i) = mean_j exp(−‖x_i − g_j‖²/(2σ²)):
-            one ascent step of the discriminator on     mean_i f₀(D(x_i)) + mean_j f₁(D(g_j)),
+            one ascent step of the discriminator on     mean_i f₀(D(x_i)) + mean_j f₁(D(g_j)) − δ mean t²,
             the dual target, frozen:                    p̃_i = p_g(x_i) − α f₁(D(x_i)),
             generator_steps descent steps on            mean_j f₁(D(g_j)) + λ mean_i (p̃_i − p_g(x_i))².
         σ falls geometrically from bandwidth[0] to bandwidth[1] in the course of the run.
@@ -52,6 +52,8 @@ class LagrangianGAN(NeuralGAN):
         kernel_weight: λ > 0.
         generator_steps: descent steps for each frozen target; one alone would see a gradient proportional to α only.
         clip: c in (0, 0.5): how near D may come to the ends of its domain, see ``networks.bounded_output``.
+        drift: δ ≥ 0 on the squares of the discriminator's raw outputs t (D = D* at t = 0, so the saddle stays):
+            without it D grows sure of itself, its slope dies, and samples that left the data never return.
         iterations, batch_size, learning_rate, betas: of Adam; learning_rate is one number or (generator,
             discriminator), constant for half of the run and then falling linearly.
         standardize: train on (X − x̄)/scale, one scale for all columns.
@@ -74,7 +76,7 @@ class LagrangianGAN(NeuralGAN):
     ((5, 2), 100)
     """
 
-    _own = ("bandwidth", "alpha", "kernel_weight", "generator_steps", "clip")
+    _own = ("bandwidth", "alpha", "kernel_weight", "generator_steps", "clip", "drift")
 
     def __init__(
         self,
@@ -87,6 +89,7 @@ class LagrangianGAN(NeuralGAN):
         kernel_weight: float = 100.0,
         generator_steps: int = 4,
         clip: float = 1e-3,
+        drift: float = 0.01,
         iterations: int = 3000,
         batch_size: int = 128,
         learning_rate: float | tuple[float, float] = 1e-3,
@@ -110,6 +113,7 @@ class LagrangianGAN(NeuralGAN):
         self.kernel_weight = kernel_weight
         self.generator_steps = generator_steps
         self.clip = clip
+        self.drift = drift
         self.iterations = iterations
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -136,6 +140,7 @@ class LagrangianGAN(NeuralGAN):
         positive("alpha", self.alpha, "it is the dual step α")
         positive("kernel_weight", self.kernel_weight, "it is the weight λ of the squared term")
         count("generator_steps", self.generator_steps, "it is the number of descent steps a target")
+        within("drift", self.drift, 0.0, math.inf, "it is the weight δ on the discriminator's squared outputs")
         within("clip", self.clip, 1e-6, 0.5, "it is how near D may come to the ends of its domain")
 
     def bandwidth_at(self, fraction: float) -> float:
@@ -150,33 +155,34 @@ class LagrangianGAN(NeuralGAN):
 
     def _iterate(self, run: Run) -> Losses:
         f, unit = as_divergence(self.divergence), math.sqrt(run.data.shape[1]) if self.standardize else 1.0
-
-        def D(points: torch.Tensor) -> Any:
-            return bounded_output(run.discriminator(points)[:, 0], f, self.clip)
-
         sigma = unit * self.bandwidth_at(run.fraction)
-        ascent = self._discriminator_step(run, f, D)
-        return {"discriminator": ascent, **self._generator_steps(run, f, D, sigma)}
+        ascent = self._discriminator_step(run, f)
+        return {"discriminator": ascent, **self._generator_steps(run, f, sigma)}
 
-    def _discriminator_step(self, run: Run, f: Divergence, D: Callable[[Any], Any]) -> float:
-        """max mean f₀(D(x)) + mean f₁(D(G(z)))."""
+    def _discriminator_step(self, run: Run, f: Divergence) -> float:
+        """max mean f₀(D(x)) + mean f₁(D(G(z))) − δ mean t²."""
         import torch
 
         with torch.no_grad():
             generated = run.generator(run.noise())
-        return run.descend_discriminator(-(f.f0(D(run.batch())).mean() + f.f1(D(generated)).mean()))
+        real, fake = run.discriminator(run.batch())[:, 0], run.discriminator(generated)[:, 0]
+        game = f.f0(bounded_output(real, f, self.clip)).mean() + f.f1(bounded_output(fake, f, self.clip)).mean()
+        return run.descend_discriminator(self.drift * ((real**2).mean() + (fake**2).mean()) / 2 - game)
 
-    def _generator_steps(self, run: Run, f: Divergence, D: Callable[[Any], Any], sigma: float) -> Losses:
+    def _generator_steps(self, run: Run, f: Divergence, sigma: float) -> Losses:
         """min mean f₁(D(G(z))) + λ mean (p̃ − p_g)², p̃ = p_g − α f₁(D(x)) frozen."""
         import torch
 
+        def f1_of(points: torch.Tensor) -> Any:
+            return f.f1(bounded_output(run.discriminator(points)[:, 0], f, self.clip))
+
         x, z = run.batch(), run.noise()
         with torch.no_grad():
-            target = kernel_density(x, run.generator(z), sigma) - self.alpha * f.f1(D(x))
+            target = kernel_density(x, run.generator(z), sigma) - self.alpha * f1_of(x)
         first = second = 0.0
         for _ in range(self.generator_steps):
             generated = run.generator(z)
-            game = f.f1(D(generated)).mean()
+            game = f1_of(generated).mean()
             square = ((target - kernel_density(x, generated, sigma)) ** 2).mean()
             run.descend_generator(game + self.kernel_weight * square)
             first, second = float(game.detach()), float(square.detach())
