@@ -50,7 +50,7 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
             "learning_rate": (1e-3, 2e-3),
         },
         "non-saturating": {"learning_rate": (1e-3, 3e-3)},
-        "wgan-gp": {},
+        "wgan-gp": {"learning_rate": 2e-3},
     },
     "grid": {
         "lagrangian": {
@@ -61,7 +61,7 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
             "learning_rate": (1e-3, 2e-3),
         },
         "non-saturating": {"learning_rate": (1e-3, 3e-3)},
-        "wgan-gp": {},
+        "wgan-gp": {"learning_rate": 2e-3},
     },
     "digits": {"lagrangian": {}, "non-saturating": {}, "wgan-gp": {}},
     "fashion": {"lagrangian": {}, "non-saturating": {}, "wgan-gp": {}},

@@ -205,6 +205,7 @@ def test_data_frame_keeps_its_columns(tmp_path: Path) -> None:
         ({"kernel_weight": float("nan")}, "kernel_weight = nan must be a finite number > 0"),
         ({"generator_steps": 0}, "generator_steps = 0 must be a whole number >= 1"),
         ({"clip": 0.5}, "clip = 0.5 must be at least 1e-06 and below 0.5"),
+        ({"drift": -0.1}, "drift = -0.1 must be at least 0"),
         ({"iterations": 2.5}, "iterations = 2.5 must be a whole number"),
         ({"batch_size": True}, "batch_size = True must be a whole number"),
         ({"learning_rate": -1e-3}, "learning_rate = -0.001 must be > 0"),
@@ -322,6 +323,16 @@ def test_every_divergence_trains_to_finite_samples(name: str) -> None:
 def test_bandwidth_falls_geometrically() -> None:
     model = LagrangianGAN(bandwidth=(1.0, 0.0625))
     assert [model.bandwidth_at(t) for t in (0.0, 0.25, 0.5, 1.0)] == pytest.approx([1.0, 0.5, 0.25, 0.0625])
+
+
+def test_drift_bounds_what_a_discriminator_says_of_separable_data() -> None:
+    def loudest(drift: float) -> float:
+        given: dict[str, Any] = {"iterations": 60, "learning_rate": (1e-6, 0.05), "generator_steps": 1}
+        model = small(drift=drift, **given).fit([[0.0, 0.0], [1e-3, 0.0]])
+        with torch.no_grad():
+            return float(model.discriminator_(model.generator_(torch.ones(1, 2))).abs().max())
+
+    assert loudest(1.0) < 1.0 < loudest(0.0)
 
 
 def test_two_far_modes_are_both_reached_from_a_start_between_them() -> None:
