@@ -75,6 +75,11 @@ def evaluate_finite_game(
     D = member(discriminator, claimed, divergence.optimum, falling)
     D = np.clip(D, *divergence.domain)
     lower = float(np.sum(lagrangian_terms(divergence, p_data, p_g, np.zeros_like(p_g), D)))
+    if lower == math.inf:
+        i = int(np.argmax((p_data > 0) != (p_g > 0)))
+        text = f"p_d = {p_data[i]:.3g} and p_g = {p_g[i]:.3g} at point {i}: L(D, p_g) has no upper bound over D"
+        proof = Infeasibility("support", text, float(max(p_data[i], p_g[i])), 0.0)
+        return Certificate(math.inf, math.inf, 0.0, "exhaustive", (_covers(math.inf),), infeasibility=proof, tol=tol), D
     upper, radius = _upper(p_data, divergence, discriminator, p_g, claimed, D)
     checks = (_covers(radius),)
     unit = _unit(divergence, discriminator)

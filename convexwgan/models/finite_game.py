@@ -98,7 +98,7 @@ class FiniteGame:
     p_data: Any
     divergence: str | Divergence = "jensen-shannon"
     discriminator: FiniteDiscriminator | None = None
-    support: Any = None
+    support: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "p_data", distribution("p_data", self.p_data))
@@ -165,7 +165,8 @@ class FiniteGame:
             p_g: ≥ 0, shape (n,), sums to one.
 
         Returns:
-            ``value`` bounds the supremum above, ``bound`` is what ``discriminator`` attains.
+            ``value`` bounds the supremum above, ``bound`` is what ``discriminator`` attains; both inf, and INFEASIBLE,
+            where p_g is infinitely far from p_data.
 
         >>> metric = LipschitzDiscriminator.of_points([[0.0], [1.0], [3.0]])
         >>> game = FiniteGame([1.0, 0.0, 0.0], Divergence.named("wasserstein", epsilon=0.0), metric)
@@ -176,8 +177,15 @@ class FiniteGame:
         if len(q) != len(self.p_data):
             raise InputError("p_g", q, f"have {len(self.p_data)} entries", "one for each point of p_data")
         tol = validation.tolerance("tol", DEFAULT_TOLERANCE if tol is None else tol)
+        if np.any(q[~self.support] > 0):
+            place = int(np.flatnonzero(~self.support & (q > 0))[0])
+            raise InputError(f"p_g[{place}]", float(q[place]), "be 0", "the generator may not go there: see support")
         data = self._data
         data = FiniteGameData(data.p_data, data.divergence, data.discriminator, q > 0, q)
+        if self.discriminator is None and data.divergence.is_named:
+            D = data.divergence.best_response(data.p_data, q)
+            certificate, D = evaluate_finite_game(data.p_data, data.divergence, None, q, Claimed(D, q), tol)
+            return FiniteGameSolution(q, D, certificate.upper, certificate.lower, certificate, Stats("closed_form"))
         point = solve_finite_game(data, _settings(solver, tol, None, None, False, None))
         stats = Stats("conic", {"solve": point.seconds}, point.stopped, point.info)
         if not point.values:
@@ -231,21 +239,32 @@ def distribution(name: str, given: Any) -> Float64:
     convexwgan.errors.InputError: sum of p_data = 2.0 must be 1: divide by it: p_data / p_data.sum().
     """
     remedy = "it is a distribution over the points of the support"
+    if isinstance(given, np.ma.MaskedArray):
+        raise InputError(name, given, "have no mask", "fill or drop masked entries")
     if is_frame(given):
         given = given.to_numpy()
+    if "complex" in str(getattr(given, "dtype", type(given))) or _has_complex(given):
+        raise InputError(name, given, "be real", remedy)
     try:
         p = to_numpy64(given)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(name, given, "hold real numbers", str(error)) from error
-    if np.iscomplexobj(given) or p.ndim != 1 or p.size == 0:
-        raise InputError(name, given, "have one axis, of at least one entry, real", remedy)
+    if p.ndim != 1 or p.size == 0:
+        raise InputError(name, given, "have one axis and at least one entry", remedy)
     if not np.all(np.isfinite(p)):
-        raise InputError(f"{name}[{int(np.argmin(np.isfinite(p)))}]", "nan or infinite", "be finite", remedy)
+        place = int(np.argmin(np.isfinite(p)))
+        raise InputError(f"{name}[{place}]", float(p[place]), "be finite", remedy)
     if np.any(p < 0):
         raise InputError(f"{name}[{int(np.argmin(p))}]", float(p.min()), "be ≥ 0", remedy)
-    if not abs(float(p.sum()) - 1) <= _MASS_ERROR:
-        raise InputError(f"sum of {name}", float(p.sum()), "be 1", f"divide by it: {name} / {name}.sum()")
+    with np.errstate(over="ignore"):
+        total = float(p.sum())
+    if not abs(total - 1) <= _MASS_ERROR:
+        raise InputError(f"sum of {name}", total, "be 1", f"divide by it: {name} / {name}.sum()")
     return np.asarray(p / p.sum())
+
+
+def _has_complex(given: Any) -> bool:
+    return isinstance(given, (list, tuple)) and any(isinstance(entry, complex) for entry in given)
 
 
 def _support(given: Any, n: int) -> Bools:

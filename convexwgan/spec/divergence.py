@@ -123,6 +123,11 @@ has to be tight.
         from convexwgan.spec.divergence_conditions import check_conditions, derivative
 
         domain = _interval(domain)
+        _check_pair("derivatives of Divergence.custom", derivatives)
+        _check_pair("expressions of Divergence.custom", expressions)
+        if not str(name).strip() or name in ROWS:
+            remedy = f"{', '.join(NAMES)} are the package's own"
+            raise InputError("name of Divergence.custom", name, "be a text of your own", remedy)
         must, remedy = "be a number", "it is D*, what the discriminator says when p_g = p_d"
         optimum = validation.real("optimum of Divergence.custom", optimum, must, remedy)
         df0, df1 = derivatives or (derivative(f0, domain), derivative(f1, domain))
@@ -193,6 +198,12 @@ def as_divergence(given: str | Divergence) -> Divergence:
     'pearson: f₀ = D, f₁ = −D²/4 − D, D* = 0'
     """
     return given if isinstance(given, Divergence) else Divergence.named(given)
+
+
+def _check_pair(subject: str, pair: Any) -> None:
+    functions = isinstance(pair, (tuple, list)) and len(pair) == 2 and all(callable(f) for f in pair)
+    if pair is not None and not functions:
+        raise InputError(subject, pair, "be two functions", "the first of f₀, the second of f₁")
 
 
 def _interval(domain: Any) -> tuple[float, float]:

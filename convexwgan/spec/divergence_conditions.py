@@ -38,15 +38,28 @@ def check_conditions(
         InputError: f₀ or f₁ not a function of arrays, D* outside the domain, not finite, f₁(D*) ≠ 0,
             f₀'(D*) + f₁'(D*) ≠ 0, f₁'(D*) = 0, or not concave; the first that fails.
     """
-    for label, f in (("f0", f0), ("f1", f1)):
-        if not callable(f):
-            raise InputError(f"{label} {_SUBJECT}", f, "be a function of an array", "as f0=lambda D: np.log(D)")
     if not domain[0] < optimum < domain[1]:
         raise InputError(f"optimum {_SUBJECT}", optimum, f"lie inside the domain {domain}", "move D* or the domain")
+    for label, f in (("f0", f0), ("f1", f1), ("f0'", df0), ("f1'", df1)):
+        if not callable(f):
+            raise InputError(f"{label} {_SUBJECT}", f, "be a function of an array", "as f0=lambda D: np.log(D)")
+        _check_shape(label, f, np.array([optimum, optimum]))
     with np.errstate(all="ignore"):
         _check_at_optimum(f0, f1, df0, df1, optimum)
         for label, f in (("f0", f0), ("f1", f1)):
             _check_concave(label, f, _grid(optimum, domain))
+
+
+def _check_shape(label: str, f: Scalar, point: Float64) -> None:
+    """Refuse a function that fails on an array, or whose answer has another shape."""
+    must = "map an array to an array of its shape"
+    try:
+        with np.errstate(all="ignore"):
+            shape = np.shape(np.asarray(f(point), dtype=np.float64))
+    except Exception as error:  # whatever the user's function raises is its own message
+        raise InputError(f"{label} {_SUBJECT}", f, must, f"it raises {type(error).__name__}: {error}") from error
+    if shape not in ((), point.shape):
+        raise InputError(f"{label} {_SUBJECT}", f, must, f"of shape {point.shape} it makes {shape}")
 
 
 def _check_at_optimum(f0: Scalar, f1: Scalar, df0: Scalar, df1: Scalar, optimum: float) -> None:

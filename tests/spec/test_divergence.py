@@ -100,6 +100,11 @@ BAD_PAIRS: dict[str, tuple[Any, Any, float, dict[str, Any], str]] = {
     "not finite on the domain": (log, lambda D: 1 - D, 1.0, {}, "f0"),
     "not callable": (3.0, lambda D: 1 - D, 1.0, {}, "f0"),
     "domain reversed": (log, lambda D: 1 - D, 1.0, {"domain": (2.0, 0.0)}, "domain"),
+    "raises": (lambda D: 1 / 0, lambda D: 1 - D, 1.0, {}, "f0"),
+    "wrong shape": (lambda D: np.ones((2, 3)), lambda D: 1 - D, 1.0, {}, "f0"),
+    "derivatives": (lambda D: -D, lambda D: D - 1, 1.0, {"derivatives": (1, 2)}, "derivatives"),
+    "expressions": (lambda D: -D, lambda D: D - 1, 1.0, {"expressions": 3}, "expressions"),
+    "name of a row": (lambda D: -D, lambda D: D - 1, 1.0, {"name": "pearson"}, "name"),
     "optimum nan": (log, lambda D: 1 - D, math.nan, {}, "optimum"),
 }
 
@@ -135,3 +140,11 @@ def test_clip_keeps_outputs_inside_the_domain() -> None:
         clipped = d.clip(D, 1e-3)
         assert np.all(np.isfinite(d.f0(clipped)))
         assert np.all(np.isfinite(d.f1(clipped)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_use_nothing_beyond_the_array_api(name: str) -> None:
+    xp = pytest.importorskip("array_api_strict")
+    d, D = Divergence.named(name), np.array([0.2, 0.5, 0.9])
+    for f in (d.f0, d.f1, d.df0, d.df1, d.d2f0, d.d2f1, d.clip):
+        np.testing.assert_allclose(np.asarray(f(xp.asarray(D))), f(D), rtol=1e-15)
