@@ -14,6 +14,7 @@ from convexwgan.certificates.certificate import Certificate, Check
 from convexwgan.certificates.certify import Audit, certify
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.moments import GameEvidence, Normalize, gather
+from convexwgan.certificates.weights import weight_checks
 from convexwgan.errors import InputError
 from convexwgan.spec.latent import Latent
 from convexwgan.spec.wgan import WGAN
@@ -60,7 +61,8 @@ def verify(problem: ProblemLike, solution: SolutionLike) -> Certificate:
 
     The evidence is gathered afresh from the problem's own data. Neither generator nor discriminator is
     repaired; beyond the bounds it is checked that architecture, data, value, bound and discriminator are what
-    the solution says.
+    the solution says, and that the weights of a ReLU generator (``solution.realization``) have earned what is
+    claimed of them.
 
     Args:
         problem: the problem that the solution claims to solve.
@@ -83,12 +85,14 @@ def verify(problem: ProblemLike, solution: SolutionLike) -> Certificate:
     )
     precision = _precision(claim, tol)
     certificate = certify(evidence, claim, tol=tol, repair=False, scales=_window(claim)).certificate
+    realization = getattr(solution, "realization", None)
     checks = (
         _same_architecture(problem.wgan, solution.wgan),
         _same_data(problem.fingerprint(), solution.fingerprint),
         Check("the tolerance is a tolerance", 0.0 < tol <= LOOSEST_TOLERANCE, f"{tol:g}"),
         *_same_numbers(certificate, claim, precision),
         *_same_discriminator(evidence, certificate, claim, precision),
+        *(() if realization is None else weight_checks(evidence, claim.hidden, realization, precision)),
     )
     return replace(certificate, checks=certificate.checks + checks)
 
