@@ -13,8 +13,9 @@ import numpy as np
 
 from convexwgan import __version__
 from convexwgan.arrays import Float64, device_of, namespace, to_numpy64
+from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.certificate import Status
-from convexwgan.certificates.certify import Audit, certify
+from convexwgan.certificates.certify import certify
 from convexwgan.certificates.claim import PlainClaim
 from convexwgan.certificates.features import ReluLatents
 from convexwgan.errors import InputError
@@ -61,6 +62,7 @@ def claim_of(candidate: Candidate, problem: Problem) -> PlainClaim:
         weights=_narrowed(weights, problem),
         neurons_u=_host(neurons.u),
         neurons_v=_host(neurons.v),
+        neurons_b=_host(neurons.b),
         skip=_host(neurons.skip),
         output_multiplier=_host(H),
         hidden=None
@@ -95,6 +97,7 @@ def _with_network(problem: Problem, audit: Audit, limits: Limits, stats: Stats, 
     realization, generator = realized(problem, G, limits, callback)
     start = time.perf_counter()
     claim = replace(realization.claim, neurons_u=audit.neurons_u, neurons_v=audit.neurons_v, skip=audit.skip)
+    claim = replace(claim, neurons_b=audit.neurons_b)
     claim = replace(claim, output_multiplier=audit.output_multiplier, value=None, bound=None)
     final = certify(problem.evidence, claim, tol=limits.tol, repair=False)
     times = {**stats.times, "realize": realization.stats.seconds, "certify_network": time.perf_counter() - start}
@@ -107,6 +110,7 @@ def _wrapped(problem: Problem, audit: Audit, generator: FittedGenerator | None, 
     arrays = {
         "u": audit.neurons_u,
         "v": audit.neurons_v,
+        "b": audit.neurons_b,
         "skip": audit.skip,
         "output_multiplier": audit.output_multiplier,
     }
@@ -149,7 +153,7 @@ def _discriminator(problem: Problem, status: Status, dual: dict[str, Float64]) -
     """The adversary, only where it attains the value: no neurons are claimed across a duality gap."""
     if "u" not in dual or status is not Status.CERTIFIED:
         return None
-    return FittedDiscriminator(problem.wgan.players[0], dual["u"], dual["v"], dual.get("skip"))
+    return FittedDiscriminator(problem.wgan.players[0], dual["u"], dual["v"], dual.get("skip"), dual.get("b"))
 
 
 def _circumstances(problem: Problem) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from convexwgan.arrays import as_samples, column_names, device_of, to_numpy64
-from convexwgan.certificates.moments import GameEvidence, gather
+from convexwgan.certificates.evidence import Evidence, gather_evidence
+from convexwgan.certificates.line_games import is_line_game
 from convexwgan.errors import InputError
 from convexwgan.geometry.distances import Distance, linear_distance, polynomial_distance, quadratic_distance
 from convexwgan.geometry.moments import moments_of
 from convexwgan.geometry.polynomials import lifted_dimension
 from convexwgan.geometry.relu_distances import relu_distance
-from convexwgan.inputs import data_checksum, data_fingerprint, fake_count, read_noise
+from convexwgan.inputs import check_equal_masses, data_checksum, data_fingerprint, fake_count, read_noise
 from convexwgan.judged import Callback, better_of, check_warm_start, judged
 from convexwgan.solution import Solution
 from convexwgan.solvers.memory import predicted_memory
@@ -30,7 +31,7 @@ from convexwgan.spec.wgan import WGAN
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.explanation import Explanation, explain_route
-from convexwgan.theory.forms import Normalize
+from convexwgan.theory.forms import Form, Line, Normalize
 from convexwgan.theory.routes import Route, first_form, plan
 
 logger = logging.getLogger("convexwgan")
@@ -87,6 +88,7 @@ class Problem:
         self.seed = Z.seed if isinstance(Z, DrawnNoise) else None
         self.is_population = generator.needs_noise and self.Z is None
         self.latent = self.recipe if self.is_population else None
+        check_equal_masses(wgan, int(self.X.shape[0]), self.n_fake, normalize)
 
     # ---- plan ------------------------------------------------------------------------------------------------
 
@@ -96,9 +98,23 @@ class Problem:
         return GameData(self.wgan, self.X, self.Z, self.latent, self.n_fake, self.normalize)
 
     @cached_property
-    def evidence(self) -> GameEvidence:
+    def evidence(self) -> Evidence:
         """The same data as ``certificates/`` sees them: recomputed by its own code in float64 NumPy."""
-        return gather(self.wgan, self.X, Z=self.Z, latent=self.latent, n_fake=self.n_fake, normalize=self.normalize)
+        return gather_evidence(
+            self.wgan, self.X, Z=self.Z, latent=self.latent, n_fake=self.n_fake, normalize=self.normalize
+        )
+
+    @property
+    def root(self) -> Form:
+        """The game as the user wrote it, with what of the data's shape the theorems ask for."""
+        return first_form(self.wgan, self.normalize, self.is_population, self._line)
+
+    @property
+    def _line(self) -> Line:
+        """Whether the game is one of numbers under biased ReLU neurons, and n_f a multiple of n_r."""
+        if not is_line_game(self.wgan, self.X) or self.is_population:
+            return ""
+        return "nested" if self.n_fake % int(self.X.shape[0]) == 0 else "general"
 
     def route(self, method: str = "auto") -> Route:
         """The cheapest chain of theorems that ends in a form which ``method`` runs.
@@ -108,7 +124,7 @@ class Problem:
         """
         given: Any = method
         if not isinstance(given, str) or given not in self._routes:
-            self._routes[method] = plan(first_form(self.wgan, self.normalize, self.is_population), method)
+            self._routes[method] = plan(self.root, method)
         return self._routes[method]
 
     @cached_property
@@ -305,8 +321,7 @@ class Problem:
         """
         from convexwgan.solvers.conic_forms import relaxed_model
 
-        root = first_form(self.wgan, self.normalize, self.is_population)
-        return relaxed_model(root, self.data).problem
+        return relaxed_model(self.root, self.data).problem
 
     def export(self, path: str | Path) -> Path:
         """Write the conic form as CBF (.cbf) or SDPA (.dat-s).
@@ -321,7 +336,7 @@ class Problem:
     def _conic_form(self) -> Any:
         from convexwgan.solvers.conic_forms import conic_last_form
 
-        return conic_last_form(first_form(self.wgan, self.normalize, self.is_population))
+        return conic_last_form(self.root)
 
     def fingerprint(self) -> str:
         """SHA-256 of the data (X, noise, counts, convention), as hexadecimal text."""

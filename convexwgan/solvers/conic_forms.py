@@ -15,12 +15,14 @@ from convexwgan.solvers.conic import (
     ConicResult,
     ConicStatus,
     covariance_program,
+    line_program,
     mean_program,
     phase_one,
     polynomial_program,
     run,
 )
 from convexwgan.solvers.conic.memory import check_memory
+from convexwgan.solvers.line import line_candidate
 from convexwgan.solvers.memory import conic_shapes
 from convexwgan.solvers.run import Limits
 from convexwgan.theory.candidate import Candidate, MomentPoint
@@ -47,6 +49,9 @@ def solve_conic_form(form: Form, data: GameData, limits: Limits) -> Candidate:
         return _evidence(form, data, limits).having(stats=stats)
     if result.status in (ConicStatus.FAILED, ConicStatus.UNBOUNDED) or not result.values:
         return Candidate(stopped=result.stopped or result.status.value, stats=stats)
+    if form.stage is Stage.LINE_PROGRAM:
+        candidate = line_candidate(result.values["w"], float(result.values["beta"]), data)
+        return candidate.having(stopped=result.stopped, stats=stats)
     return _read(form, data, result).having(
         multipliers=_moved(result.multipliers, data), stopped=result.stopped, stats=stats
     )
@@ -62,6 +67,11 @@ def exact_model(form: Form, data: GameData, natural: bool = False) -> ConicModel
     beta = None if form.discriminator.norm_bound else data.beta
     if form.stage is Stage.CONE_PROGRAM:
         return _mean_model(form, data, beta, natural)
+    if form.stage is Stage.LINE_PROGRAM:
+        x = to_numpy64(data.X)[:, 0]
+        return line_program(
+            x, data.n_fake, beta=beta, regularizer=form.regularizer, weight=data.fake_weight, natural=natural
+        )
     M, m = to_numpy64(data.moments.second), to_numpy64(data.moments.first)
     strength = form.regularizer.strength
     if form.stage is Stage.COVARIANCE_PROGRAM:
@@ -84,7 +94,7 @@ def natural_model(form: Form, data: GameData) -> ConicModel:
 
 def rank_obstacle(form: Form, data: GameData) -> str | None:
     """Why a program in moments may be only a lower bound: its S has a rank that the output cannot have."""
-    if form.stage is Stage.CONE_PROGRAM:
+    if form.stage in (Stage.CONE_PROGRAM, Stage.LINE_PROGRAM):
         return None
     carries_mean = not data.mean_is_zero and (form.discriminator.skip or form.stage is Stage.MOMENT_PROGRAM)
     available = data.rank - carries_mean
@@ -189,6 +199,8 @@ def _impossible(form: Form, data: GameData) -> Candidate | None:
 def _evidence(form: Form, data: GameData, limits: Limits) -> Candidate:
     """What makes the program infeasible: the multipliers of "how small can dist be" scaled up are a ray."""
     reason = "the conic solver finds no feasible output"
+    if form.stage is Stage.LINE_PROGRAM:
+        return Candidate(infeasible=reason, multipliers={"beta": np.asarray(data.beta)})
     if form.stage is not Stage.MOMENT_PROGRAM:
         return Candidate(infeasible=reason, multipliers=_lowest_direction(form, data))
     M, m = to_numpy64(data.moments.second), to_numpy64(data.moments.first)

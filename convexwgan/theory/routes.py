@@ -12,7 +12,7 @@ from convexwgan.spec.discriminator import Discriminator
 from convexwgan.spec.generator import Generator
 from convexwgan.spec.regularizer import Regularizer
 from convexwgan.spec.wgan import WGAN
-from convexwgan.theory.forms import Form, Normalize, Stage
+from convexwgan.theory.forms import Form, Line, Normalize, Stage
 from convexwgan.theory.reduction import Acceptance, Reduction
 from convexwgan.theory.theorems import THEOREMS
 
@@ -44,10 +44,10 @@ class Route:
         return self.last.method
 
 
-def first_form(wgan: WGAN, normalize: Normalize = "sum", population: bool = False) -> Form:
+def first_form(wgan: WGAN, normalize: Normalize = "sum", population: bool = False, line: Line = "") -> Form:
     """The game as the user wrote it."""
     _ = wgan.players  # refuses an incomplete one
-    return Form(Stage.GAME, wgan, normalize, population)
+    return Form(Stage.GAME, wgan, normalize, population, line=line)
 
 
 def reduction_graph(root: Form, theorems: Sequence[Reduction] = THEOREMS) -> nx.DiGraph[Form]:
