@@ -49,6 +49,9 @@ def certify_line(evidence: LineEvidence, claim: Claim, *, tol: float, repair: bo
         if closer is not None:
             W, w, moved = closer[:, None], closer, True
             dist = evidence.dist(w)
+    nothing = np.zeros_like(w)
+    if repair and claim.hidden is None and evidence.beta is not None and evidence.dist(nothing) <= evidence.beta:
+        W, w, moved, dist = 0.0 * W, nothing, bool(w.any()), evidence.dist(nothing)  # generating nothing is the optimum
     upper = evidence.cost(w) + (dist if evidence.beta is None else 0.0)
     lower, proof = line_bound(evidence, D, evidence.cost(w))
     certificate = Certificate(

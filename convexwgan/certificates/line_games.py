@@ -87,8 +87,8 @@ class LineEvidence:
         """The size of the value as β_d → 0, the cost of the data themselves; dist at w = 0 under a norm bound."""
         if self.beta is None:
             return self.size
-        shares = np.interp((np.arange(self.n_fake) + 0.5) / self.n_fake, np.linspace(0.0, 1.0, len(self.x)), self.x)
-        return self.cost(shares)
+        places = ((np.arange(self.n_fake) + 0.5) * (len(self.x) / self.n_fake)).astype(np.int64)
+        return self.cost(self.x[places])
 
     def violation(self, dist: float) -> float:
         """max(0, dist − β_d)/max(β_d, 1e-8·w_rΣ|x_i|)."""

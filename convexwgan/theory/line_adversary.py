@@ -21,6 +21,9 @@ from convexwgan.theory.candidate import Neurons
 from convexwgan.theory.data import GameData
 
 
+_JUST_BELOW = 1e-7
+
+
 def line_neurons(spread: LeastSpread, x: Float64, data: GameData) -> Neurons:
     """D as neurons u = ±1 (k, 1), biases b (k,) and weights v (k,), zero weights left out."""
     levels, sizes = spread.levels, np.asarray(spread.sizes * (data.n_fake / data.n_real), dtype=np.float64)
@@ -28,6 +31,8 @@ def line_neurons(spread: LeastSpread, x: Float64, data: GameData) -> Neurons:
     steps = np.diff(psi)
     heights = np.diff(psi * levels - phi)
     between = np.divide(heights, steps, out=0.5 * (levels[1:] + levels[:-1]), where=steps > 0.0)
+    if math.isinf(data.wgan.regularizer.p):  # no w with |w_i| ≤ r is feasible, r just below the largest level
+        between = levels[:-1] * (1.0 - _JUST_BELOW) if psi[0] < 0.0 else levels[1:] * (1.0 - _JUST_BELOW)
     between = np.clip(between, levels[:-1], levels[1:])
     right = _share_looking_right(spread, psi)
     far = float(x.min() - np.ptp(x) - np.abs(levels).max())
@@ -60,6 +65,6 @@ def _marginal(regularizer: Regularizer, levels: Float64, sizes: Float64, fake_we
     if math.isinf(p):  # one extreme level pays for all
         top = int(np.argmax(relative))
         psi = np.where(np.arange(len(levels)) == top, np.sign(levels) / sizes[top], 0.0)
-        return strength / fake_weight * psi, np.where(psi != 0.0, 0.0, psi)
+        return strength / fake_weight * psi, np.zeros_like(psi)
     unit = strength / fake_weight * float(sizes @ relative**p) ** (1.0 / p - 1.0)
     return unit * np.sign(levels) * relative ** (p - 1.0), unit * largest * relative**p / p
