@@ -150,8 +150,14 @@ def network_of(W1: Float64, W2: Float64, problem: Problem) -> FittedGenerator:
 
 
 def _discriminator(problem: Problem, status: Status, dual: dict[str, Float64]) -> FittedDiscriminator | None:
-    """The adversary, only where it attains the value: no neurons are claimed across a duality gap."""
+    """The adversary, only where it attains the value: no neurons are claimed across a duality gap.
+
+    Such a gap has a p-norm, p > 1, under ReLU neurons: there the neurons prove a bound on ‖w‖_p^p, not on the game.
+    """
     if "u" not in dual or status is not Status.CERTIFIED:
+        return None
+    regularizer = problem.wgan.regularizer
+    if problem.wgan.players[0].kind == "relu" and regularizer.kind == "norm" and regularizer.p > 1.0:
         return None
     return FittedDiscriminator(problem.wgan.players[0], dual["u"], dual["v"], dual.get("skip"), dual.get("b"))
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from convexwgan.arrays import as_samples, column_names, device_of, to_numpy64
 from convexwgan.certificates.evidence import Evidence, gather_evidence
-from convexwgan.certificates.line_games import is_line_game
 from convexwgan.errors import InputError
 from convexwgan.geometry.distances import Distance, linear_distance, polynomial_distance, quadratic_distance
 from convexwgan.geometry.moments import moments_of
@@ -88,7 +87,6 @@ class Problem:
         self.seed = Z.seed if isinstance(Z, DrawnNoise) else None
         self.is_population = generator.needs_noise and self.Z is None
         self.latent = self.recipe if self.is_population else None
-        check_equal_masses(wgan, int(self.X.shape[0]), self.n_fake, normalize)
 
     # ---- plan ------------------------------------------------------------------------------------------------
 
@@ -112,7 +110,9 @@ class Problem:
     @property
     def _line(self) -> Line:
         """Whether the game is one of numbers under biased ReLU neurons, and n_f a multiple of n_r."""
-        if not is_line_game(self.wgan, self.X) or self.is_population:
+        discriminator, generator = self.wgan.players
+        one_feature = discriminator.bias and int(self.X.shape[1]) == 1
+        if not one_feature or self.is_population or generator.kind == "distribution":
             return ""
         return "nested" if self.n_fake % int(self.X.shape[0]) == 0 else "general"
 
@@ -195,6 +195,7 @@ class Problem:
         route = self.route(method)
         limits = Limits(solver, tol, max_iter, time_limit, verbose, options)
         limits.check(route.method)
+        check_equal_masses(self.wgan, int(self.X.shape[0]), self.n_fake, self.normalize)
         check_warm_start(warm_start, self)
         self._forget_changed_data()
         candidate, times = self._candidate(route, limits)

@@ -20,7 +20,6 @@ from convexwgan.spec.regularizer import Regularizer
 from convexwgan.theory.candidate import Neurons
 from convexwgan.theory.data import GameData
 
-
 _JUST_BELOW = 1e-7
 
 
@@ -35,7 +34,7 @@ def line_neurons(spread: LeastSpread, x: Float64, data: GameData) -> Neurons:
         between = levels[:-1] * (1.0 - _JUST_BELOW) if psi[0] < 0.0 else levels[1:] * (1.0 - _JUST_BELOW)
     between = np.clip(between, levels[:-1], levels[1:])
     right = _share_looking_right(spread, psi)
-    far = float(x.min() - np.ptp(x) - np.abs(levels).max())
+    far = float(min(x.min(), 0.0) - np.ptp(x) - np.abs(levels).max())
     slope = psi[0] + (1.0 - right) * steps.sum()  # what is left for a neuron that is active everywhere
     slope = 0.0 if abs(slope) <= 1e-14 * float(np.abs(psi).max(initial=0.0)) else slope
     u = np.concatenate([-np.ones(len(steps)), np.ones(len(steps)), [1.0]])
