@@ -140,7 +140,7 @@ def test_solve_honours_method_and_solver() -> None:
         (("export", "quadratic_linear_weights"), 5, "duality gap"),
         (("export", NAME, "--format", "cbf", "--out", "a.dat-s"), 1, ".cbf"),
         (("export", NAME, "--out", "a.lp"), 1, ".cbf"),
-        (("explain", "two_points"), 5, "not covered"),
+        (("explain", "quadratic_relu_weights"), 5, "not covered"),
     ],
 )
 def test_mistake_gets_a_message_and_its_exit_code(arguments: tuple[str, ...], code: int, message: str) -> None:

@@ -82,7 +82,7 @@ def with_adversary(candidate: Candidate, data: GameData) -> Candidate:
     """The discriminator of the population game, which has n_r levels; exact where n_f is a multiple of n_r."""
     if "beta" not in candidate.multipliers:
         return candidate
-    beta = float(candidate.multipliers["beta"])
+    beta = float(to_numpy64(candidate.multipliers["beta"]).ravel()[0])
     x = to_numpy64(data.X)[:, 0]
     spread = least_spread(x, beta / data.real_weight)
     return candidate.having(neurons=line_neurons(spread, x, data))
