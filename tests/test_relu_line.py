@@ -102,16 +102,28 @@ def test_discriminator_is_the_one_of_the_dual_and_no_norm_above_one_claims_any()
 
 
 @pytest.mark.parametrize("counts", [(3, 5), (5, 3), (4, 1), (7, 10)])
-def test_unequal_counts_of_means_are_bracketed_around_a_feasible_output(counts) -> None:
+@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=repr)
+def test_unequal_counts_of_means_are_certified_above_the_population(counts, regularizer) -> None:
     n, m = counts
     x = np.random.default_rng(5).standard_normal(n)
-    problem = line_problem(x, 0.45, normalize="mean", n_fake=m)
+    problem = line_problem(x, 0.45, regularizer, normalize="mean", n_fake=m)
     solution = problem.solve()
-    assert solution.status in (Status.CERTIFIED, Status.BRACKETED)
-    assert solution.bound <= solution.value
+    assert solution.status is Status.CERTIFIED
+    assert verify(problem, solution).status is Status.CERTIFIED
     assert problem.dist(solution.generator.output).value <= 0.45 * (1 + 1e-6)
-    refined = line_problem(np.repeat(x, m), 0.45, normalize="mean", n_fake=n * m).solve()
-    assert solution.bound == pytest.approx(refined.value, rel=1e-9, abs=1e-9)  # the population's optimum
+    if regularizer.kind == "output":
+        refined = line_problem(np.repeat(x, m), 0.45, regularizer, normalize="mean", n_fake=n * m).solve()
+        assert solution.value >= refined.value * (1 - 1e-9)  # the population's optimum
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=repr)
+def test_norm_bound_is_certified_for_unequal_counts_and_every_norm(regularizer) -> None:
+    problem = line_problem([-1.0, 0.2, 3.0], None, regularizer, "mean", 4, norm_bound=True)
+    solution = problem.solve()
+    assert solution.status is Status.CERTIFIED
+    assert verify(problem, solution).status is Status.CERTIFIED
+    decays = [line_problem([-1.0, 0.2, 3.0], b, regularizer, "mean", 4).solve().value + b for b in (0.5, 1.0, 2.0)]
+    assert solution.value <= min(decays) * (1 + 1e-6)
 
 
 def test_unequal_counts_of_sums_are_refused_and_infinitely_far() -> None:
@@ -121,10 +133,21 @@ def test_unequal_counts_of_sums_are_refused_and_infinitely_far() -> None:
     assert problem.dist(np.zeros((2, 1))).value == np.inf
 
 
-def test_too_close_for_the_number_of_outputs_is_never_certified() -> None:
-    solution = line_problem([-1.0, 0.0, 5.0], 1e-3, normalize="mean", n_fake=2).solve()
-    assert solution.status in (Status.FAILED, Status.UNVERIFIED, Status.INFEASIBLE)
-    assert solution.generator is None or solution.certificate.violation > 1e-3
+@pytest.mark.parametrize("n_fake", [1, 2, 4])
+def test_too_close_for_the_number_of_outputs_is_proven_infeasible_and_only_then(n_fake) -> None:
+    cp = pytest.importorskip("cvxpy")
+    x = np.array([-1.0, 0.0, 5.0])
+    copies = np.repeat(x, n_fake)  # the same quantiles with 3·n_fake numbers
+    w = cp.Variable(n_fake)
+    repeated = np.repeat(np.eye(n_fake), 3, axis=0) @ w
+    gaps = [cp.cumsum(repeated) - np.cumsum(copies), cp.cumsum(repeated[::-1]) - np.cumsum(copies[::-1])]
+    sizes = cp.max(cp.abs(cp.hstack(gaps))) / len(copies)
+    least = cp.Problem(cp.Minimize(sizes), [cp.diff(w) >= 0] if n_fake > 1 else []).solve(solver="CLARABEL")
+    for beta, status in ((0.99 * least, Status.INFEASIBLE), (1.01 * least, Status.CERTIFIED)):
+        problem = line_problem(x, beta, normalize="mean", n_fake=n_fake)
+        solution = problem.solve()
+        assert solution.status is status
+        assert verify(problem, solution).status is status
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from convexwgan.arrays import Float64
 from convexwgan.certificates.adversary import read_array
 from convexwgan.certificates.audit import Audit
-from convexwgan.certificates.certificate import Certificate, Check
+from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.latents import FreeLatents
 from convexwgan.certificates.line_bounds import Neurons, line_bound
 from convexwgan.certificates.line_games import LineEvidence
+from convexwgan.certificates.line_orders import multiplier_shape, sorted_bound, sorted_infeasibility
 from convexwgan.certificates.weights import read_weights
 
 Checks = tuple[Check, ...]
+_NOTICEABLE = 1e-7
 
 
 def certify_line(evidence: LineEvidence, claim: Claim, *, tol: float, repair: bool = True) -> Audit:
     """The certificate of a claim about one feature and ReLU neurons with bias.
 
-    upper: R_g of the outputs (+ dist under a norm bound); lower: ``line_bound``. Outputs that are a little too far are
-    moved towards the data where n_f is a multiple of n_r: dist of sorted outputs is convex, and 0 at the data.
+    upper: R_g of the outputs (+ dist under a norm bound); lower: ``line_bound`` or ``sorted_bound``. Outputs that are
+    a little too far are moved towards the data where n_f is a multiple of n_r: dist of sorted outputs is convex, and 0
+    at the data.
 
     Args:
         evidence: from ``gather_line``.
@@ -32,34 +37,69 @@ def certify_line(evidence: LineEvidence, claim: Claim, *, tol: float, repair: bo
         repair: whether outputs may be moved.
     """
     D, dual_checks = _read_neurons(claim)
+    M, order_checks = _read_multipliers(evidence, claim)
     W, dtype, weight_checks = read_weights(evidence, claim)
-    checks = dual_checks + weight_checks
-    if W is None:
-        lower, proof = line_bound(evidence, D, math.inf)
-        certificate = Certificate(
-            lower, math.inf, math.inf, "exhaustive", (_recomputed(evidence, math.inf), *checks), tol=tol,
-            scale=evidence.value_scale, has_candidate=False,
-        )  # fmt: skip
-        return Audit(certificate, None, proof.u[:, None], proof.v, neurons_b=proof.b)
-    w = evidence.latents.output(W)[:, 0]
-    dist = evidence.dist(w)
+    checks = dual_checks + order_checks + weight_checks
+    w = None if W is None else evidence.latents.output(W)[:, 0]
+    dist = math.inf if w is None else evidence.dist(w)
+    if evidence.violation(dist) > tol and M is not None:
+        infeasibility = sorted_infeasibility(evidence, M)
+        if infeasibility is not None:
+            return _infeasible(evidence, infeasibility, M, checks, tol)
     moved = False
-    if repair and claim.hidden is None and evidence.violation(dist) > 0.0 and math.isfinite(dist):
+    if repair and w is not None and claim.hidden is None:
+        w, moved = _repaired(evidence, w, dist, dtype)
+        dist = evidence.dist(w)
+    proof = _best_proof(evidence, D, M, math.inf if w is None else evidence.cost(w))
+    penalty = dist if evidence.beta is None else 0.0
+    certificate = Certificate(
+        proof.lower,
+        math.inf if w is None else evidence.cost(w) + penalty,
+        evidence.violation(dist),
+        "exhaustive",
+        (_recomputed(evidence, dist), *checks),
+        tol=tol,
+        scale=evidence.value_scale,
+        has_candidate=w is not None,
+    )
+    weights = w[:, None].astype(dtype) if moved and w is not None else claim.weights
+    return replace(proof.audit, certificate=certificate, weights=weights, repaired=moved)
+
+
+class _Proof(NamedTuple):
+    lower: float
+    audit: Audit
+
+
+def _best_proof(evidence: LineEvidence, D: Neurons, M: Float64 | None, paid: float) -> _Proof:
+    """The discriminator's bound, or where they prove more the multipliers', for which no discriminator is claimed."""
+    blank = Certificate(0.0, math.inf, math.inf, "exhaustive", ())
+    lower, found = line_bound(evidence, D, paid)
+    ordered = 0.0 if M is None else sorted_bound(evidence, M)
+    if M is not None and ordered > lower + _NOTICEABLE * ordered:
+        return _Proof(ordered, Audit(blank, None, output_multiplier=M))
+    return _Proof(lower, Audit(blank, None, found.u[:, None], found.v, neurons_b=found.b))
+
+
+def _infeasible(evidence: LineEvidence, infeasibility: Infeasibility, M: Float64, checks: Checks, tol: float) -> Audit:
+    proven = Check("infeasibility proven from the data", True, infeasibility.text)
+    certificate = Certificate(
+        math.inf, math.inf, math.inf, "exhaustive", (proven, *checks), infeasibility=infeasibility, tol=tol,
+        scale=evidence.value_scale, has_candidate=False,
+    )  # fmt: skip
+    return Audit(certificate, None, output_multiplier=M)
+
+
+def _repaired(evidence: LineEvidence, w: Float64, dist: float, dtype: np.dtype[np.floating]) -> tuple[Float64, bool]:
+    """Outputs 0 where those are feasible, which nothing beats; else what is too far moved towards the data."""
+    nothing = np.zeros_like(w)
+    if evidence.beta is not None and evidence.dist(nothing) <= evidence.beta:
+        return nothing, bool(w.any())
+    if evidence.violation(dist) > 0.0 and math.isfinite(dist):
         closer = _towards_data(evidence, w, dist, dtype)
         if closer is not None:
-            W, w, moved = closer[:, None], closer, True
-            dist = evidence.dist(w)
-    nothing = np.zeros_like(w)
-    if repair and claim.hidden is None and evidence.beta is not None and evidence.dist(nothing) <= evidence.beta:
-        W, w, moved, dist = 0.0 * W, nothing, bool(w.any()), evidence.dist(nothing)  # generating nothing is the optimum
-    upper = evidence.cost(w) + (dist if evidence.beta is None else 0.0)
-    lower, proof = line_bound(evidence, D, evidence.cost(w))
-    certificate = Certificate(
-        lower, upper, evidence.violation(dist), "exhaustive", (_recomputed(evidence, dist), *checks), tol=tol,
-        scale=evidence.value_scale,
-    )  # fmt: skip
-    weights = W.astype(dtype) if moved else claim.weights
-    return Audit(certificate, weights, proof.u[:, None], proof.v, repaired=moved, neurons_b=proof.b)
+            return closer, True
+    return w, False
 
 
 def _recomputed(evidence: LineEvidence, dist: float) -> Check:
@@ -82,6 +122,17 @@ def _towards_data(evidence: LineEvidence, w: Float64, dist: float, dtype: np.dty
     moved[order] = (1.0 - share) * w[order] + share * np.repeat(evidence.x, copies)
     stored = np.asarray(moved.astype(dtype).astype(np.float64))
     return stored if evidence.dist(stored) < dist else None
+
+
+def _read_multipliers(evidence: LineEvidence, claim: Claim) -> tuple[Float64 | None, Checks]:
+    """Multipliers of the integrated quantiles, (T, 2); a failing check where they are malformed."""
+    if claim.output_multiplier is None:
+        return None, ()
+    M = read_array(claim.output_multiplier)
+    if M.shape != multiplier_shape(evidence) or not bool(np.isfinite(M).all()):
+        detail = f"shape {M.shape}, expected {multiplier_shape(evidence)} and finite"
+        return None, (Check("the multipliers are well formed", False, detail),)
+    return M, ()
 
 
 def _read_neurons(claim: Claim) -> tuple[Neurons, Checks]:

@@ -46,12 +46,16 @@ def solve_conic_form(form: Form, data: GameData, limits: Limits) -> Candidate:
     }
     undecided = result.status is ConicStatus.FAILED and not form.discriminator.norm_bound
     if result.status is ConicStatus.INFEASIBLE or undecided:
+        if form.stage is Stage.LINE_PROGRAM:
+            reason = "the conic solver finds no output within β_d"
+            return Candidate(infeasible=reason, multipliers=_quantile_prices(result), stats=stats)
         return _evidence(form, data, limits).having(stats=stats)
     if result.status in (ConicStatus.FAILED, ConicStatus.UNBOUNDED) or not result.values:
         return Candidate(stopped=result.stopped or result.status.value, stats=stats)
     if form.stage is Stage.LINE_PROGRAM:
         candidate = line_candidate(result.values["w"], float(result.values["beta"]), data)
-        return candidate.having(stopped=result.stopped, stats=stats)
+        multipliers = {**candidate.multipliers, **_quantile_prices(result)}
+        return candidate.having(multipliers=multipliers, stopped=result.stopped, stats=stats)
     return _read(form, data, result).having(
         multipliers=_moved(result.multipliers, data), stopped=result.stopped, stats=stats
     )
@@ -199,8 +203,6 @@ def _impossible(form: Form, data: GameData) -> Candidate | None:
 def _evidence(form: Form, data: GameData, limits: Limits) -> Candidate:
     """What makes the program infeasible: the multipliers of "how small can dist be" scaled up are a ray."""
     reason = "the conic solver finds no feasible output"
-    if form.stage is Stage.LINE_PROGRAM:
-        return Candidate(infeasible=reason, multipliers={"beta": np.asarray(data.beta)})
     if form.stage is not Stage.MOMENT_PROGRAM:
         return Candidate(infeasible=reason, multipliers=_lowest_direction(form, data))
     M, m = to_numpy64(data.moments.second), to_numpy64(data.moments.first)
@@ -235,6 +237,14 @@ def _mean(form: Form, data: GameData, result: ConicResult) -> Float64 | None:
     if form.stage is Stage.MOMENT_PROGRAM:
         return result.values["s"]
     return to_numpy64(data.moments.first) if form.discriminator.skip else None
+
+
+def _quantile_prices(result: ConicResult) -> dict[str, Any]:
+    """The multipliers of both families of quantile constraints as one array (T, 2), the last of the second 0."""
+    if "below" not in result.multipliers:
+        return {}
+    below, above = result.multipliers["below"], result.multipliers["above"]
+    return {"H": np.column_stack([below, np.append(above, 0.0)])}
 
 
 def _moved(arrays: dict[str, Float64], data: GameData) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class LeastSpreadOutput(Reduction):
         answer = accepted_on_the_line(form)
         if answer and form.line != "nested":
             return no("n_f is no multiple of n_r, so that the largest convex function has kinks between the outputs")
+        if answer and form.discriminator.norm_bound and form.regularizer.kind != "output":
+            return no("under a norm bound the balance of cost and dist is in closed form for Regularizer.output only")
         return answer
 
     def apply(self, form: Form) -> Form:
@@ -73,8 +75,6 @@ def accepted_on_the_line(form: Form) -> Acceptance:
         return no("the weights see the order of the outputs; Regularizer.output does not")
     if form.regularizer.kind == "custom":
         return no("whether a custom cost is left alone by permutations and changes of sign is not known")
-    if form.discriminator.norm_bound and form.regularizer.kind != "output":
-        return no("under a norm bound only Regularizer.output has a proof from a discriminator")
     return YES
 
 
