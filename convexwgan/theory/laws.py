@@ -17,6 +17,7 @@ from convexwgan.theory.candidate import Candidate, MomentPoint, Neurons
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form, Stage
 from convexwgan.theory.reduction import Reduction
+from convexwgan.theory.relu_laws import broken_law
 from convexwgan.theory.routes import Route, Step
 from convexwgan.theory.theorem_4_2_polynomial_generator import hidden_weights
 
@@ -78,6 +79,11 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
     data, slack = problem.data, _slack(problem.data, solution)
     _ordered(solution.bound, solution.value, slack, "bound ≤ value")
     if solution.generator is None or data.wgan.regularizer.kind == "custom":
+        return
+    if data.wgan.players[0].kind == "relu":
+        law = broken_law(data, solution, slack)
+        if law is not None:
+            raise AssertionError(f"weak duality is broken: {law}")
         return
     parts, rng = _parts(data, solution.generator), np.random.default_rng(0)
     play = _played(data, parts)
@@ -276,6 +282,8 @@ def _random_point(form: Form, data: GameData, rng: np.random.Generator) -> Momen
 
 def _random_multipliers(form: Form, data: GameData, rng: np.random.Generator) -> dict[str, Float64]:
     d = data.dim
+    if form.discriminator.kind == "relu":
+        return {"beta": np.asarray(rng.uniform(0.0, 1.0) * data.mean_norm)}
     if form.discriminator.kind == "linear":
         return {"y": rng.standard_normal(d)}
     u = rng.standard_normal((d, d))
@@ -336,6 +344,8 @@ def _matrices(neurons: Neurons) -> Matrices:
 
 
 def _claimed_matrices(multipliers: dict[str, Any]) -> tuple[Float64 | None, Float64 | None, Float64 | None]:
+    if "beta" in multipliers:  # the neurons of a game on the line follow from β and the data
+        return None, None, None
     if "y" in multipliers:
         return None, to_numpy64(multipliers["y"]), None
     if "R" in multipliers:
