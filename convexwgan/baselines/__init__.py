@@ -1,1 +1,1 @@
-"""Gradient descent–ascent, the method that the closed forms and convex programs replace: for comparison only."""
+"""Gradient methods that convexwgan is compared with: descent–ascent, which the convex programs replace, and GANs."""

@@ -65,7 +65,7 @@ def _with_allowance(divergence: Divergence, a: Float64, b: Float64, y: Float64, 
     value = lagrangian_terms(divergence, a, b, y, D)
     with np.errstate(invalid="ignore"):
         parts = (_times(a, divergence.f0, D), _times(b, divergence.f1, D), _times(y, lambda t: t, D), a + b)
-        size = sum(np.abs(part) for part in parts)
+        size = np.sum(np.abs(parts), axis=0)
         return np.asarray(np.where(np.isfinite(value), value + 16 * _EPS * size, value))
 
 
@@ -75,7 +75,8 @@ def _stationary(divergence: Divergence, a: Float64, b: Float64, y: Float64) -> F
     match divergence.name:
         case "jensen-shannon":  # y D² + (a+b−y) D − a = 0
             p = a + b - y
-            root = np.hypot(a - b + y, 2 * np.sqrt(a) * np.sqrt(b))  # its square, without underflow: (a+b−y)² + 4ay
+            # √((a+b−y)² + 4ay), without cancellation or underflow
+            root: Float64 = np.hypot(a - b + y, 2 * np.sqrt(a) * np.sqrt(b))
             return np.where(p > 0, 2 * a / (p + root), (root - p) / (2 * y))
         case "kullback-leibler":  # a/D = b − y
             return np.where(b > y, a / (b - y), np.where((b == y) & (a == 0), np.nan, infinite))

@@ -113,7 +113,8 @@ def _blocks(Q: Float64, P: Float64, R: Float64, B: Float64) -> _Blocks:
     H = 0.5 * (G + G.T)
     N = P.T @ P - G.T @ G
     RQ = R @ Q
-    return _Blocks(H - RQ.T @ B @ RQ, 0.5 * (N + N.T), np.linalg.eigvalsh(H)[::-1])
+    leading: Float64 = np.asarray(np.linalg.eigvalsh(H)[::-1], dtype=np.float64)
+    return _Blocks(H - RQ.T @ B @ RQ, 0.5 * (N + N.T), leading)
 
 
 def _schur(blocks: _Blocks, c: float) -> float:

@@ -29,11 +29,11 @@ class DaskRows:
 
     def map_sum(self, function: BlockSum, *arguments: Any) -> tuple[Float64, ...]:
         """Σ over chunks of ``function(rows, *arguments)``, each part in float64; one task a chunk, then a tree."""
-        import dask
+        from dask.delayed import delayed
 
         self.passes += 1
-        shared = dask.delayed(arguments, traverse=False)
-        part, add = dask.delayed(_part, pure=False), dask.delayed(_total, pure=False)
+        shared = delayed(arguments, traverse=False)
+        part, add = delayed(_part, pure=False), delayed(_total, pure=False)
         parts = [part(chunk, self.read, function, shared) for chunk in self.images.to_delayed().ravel()]
         while len(parts) > 1:
             parts = [add(parts[i : i + FAN_IN]) for i in range(0, len(parts), FAN_IN)]

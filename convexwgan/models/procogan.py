@@ -36,10 +36,11 @@ class ProCoGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
     """A progressive generator of images in closed form; every stage is solved and certified.
 
     Problem, at each resolution i:
-        min ½‖G_i‖_F²  s.t.  ‖X_iᵀX_i − G_iᵀG_i‖₂ ≤ β_i, G_i = Z_iW_i, Z_i = [upsampled G_{i−1}, r_i fresh normal columns, 1]
+        min ½‖G_i‖_F²  s.t.  ‖X_iᵀX_i − G_iᵀG_i‖₂ ≤ β_i, G_i = Z_iW_i
 
-    with X_i the images average-pooled to the resolution, minus their mean, and β_i = σ²_{k_i+1}: k_i components stay.
-    A linear stage cannot raise the rank, so a stage that needs more components than the one before gets fresh noise.
+    with Z_i = [upsampled G_{i−1}, r_i fresh normal columns, 1], X_i the images average-pooled to the resolution,
+    minus their mean, and β_i = σ²_{k_i+1}: k_i components stay. A linear stage cannot raise the rank, so a stage that
+    needs more components than the one before gets fresh noise.
 
     Args:
         resolutions: sides in pixels, ascending, each dividing the next, the last that of the images; None halves the
@@ -282,7 +283,7 @@ class ProCoGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
 
         if d <= 64:
             return -float(np.abs(np.linalg.eigvalsh(difference(np.eye(d)))).max())
-        start = np.random.default_rng(0).standard_normal(d)
+        start: Any = np.random.default_rng(0).standard_normal((d,))
         operator: Any = LinearOperator((d, d), matvec=difference, dtype=np.float64)
         values, _ = eigsh(operator, k=1, which="LM", tol=1e-6, v0=start)
         return -float(abs(values[0]))
