@@ -101,6 +101,8 @@ def main() -> None:
             draw_toy(found, FIGURES / "lagrangian_toy.png")
             continue
         results += found["results"]
+        if not file.with_suffix(".npz").is_file():  # the run was interrupted: it has numbers but no pictures
+            continue
         pictures = np.load(file.with_suffix(".npz"))
         for name in dict.fromkeys(row["task"] for row in found["results"]):
             draw = draw_points if name in LIMITS else draw_images
