@@ -203,27 +203,32 @@ class FittedGenerator:
 
 @dataclass(frozen=True, eq=False)
 class FittedDiscriminator:
-    """The optimal adversary D(x) = Σ_j σ(xᵀu_j) v_j + xᵀy, read off the dual.
+    """The optimal adversary D(x) = Σ_j σ(xᵀu_j + b_j) v_j + xᵀy, read off the dual.
 
     Attributes:
         spec: the architecture.
         u: neurons as rows, (k, d_r), ‖u_j‖ ≤ 1.
         v: their weights, (k,).
         skip: y (d_r,), or None without a skip connection.
+        b: biases (k,), or None without.
     """
 
     spec: Discriminator
     u: Float64
     v: Float64
     skip: Float64 | None = None
+    b: Float64 | None = None
 
     def __call__(self, X: Array) -> Array:
         """D on each row of X (n, d_r): shape (n,), in the library of X."""
         X = as_samples(X, "X")
         if int(X.shape[1]) != int(self.u.shape[1]):
             raise InputError("X", X, f"have {self.u.shape[1]} columns", "give samples with the features of the data")
-        a, b, c = self.spec.activation
         T = X @ like(X, self.u.T)
+        if self.spec.kind == "relu":
+            T = T if self.b is None else T + like(X, self.b)
+            return namespace(X).clip(T, min=0.0) @ like(X, self.v)
+        a, b, c = self.spec.activation
         value = (a * T**2 + b * T + c) @ like(X, self.v)
         return value if self.skip is None else value + X @ like(X, self.skip)
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from convexwgan import __version__
 from convexwgan.arrays import Float64, device_of, namespace, to_numpy64
+from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.certificate import Status
-from convexwgan.certificates.certify import Audit, certify
+from convexwgan.certificates.certify import certify
 from convexwgan.certificates.claim import PlainClaim
 from convexwgan.certificates.features import ReluLatents
 from convexwgan.errors import InputError
@@ -65,6 +66,7 @@ def claim_of(candidate: Candidate, problem: Problem) -> PlainClaim:
         weights=_narrowed(weights, problem),
         neurons_u=_host(neurons.u),
         neurons_v=_host(neurons.v),
+        neurons_b=_host(neurons.b),
         skip=_host(neurons.skip),
         output_multiplier=_host(H),
         hidden=None
@@ -101,6 +103,7 @@ def _with_network(problem: Problem, audit: Audit, candidate: Candidate, stats: S
     realization, generator = realized(problem, G, run)
     start = time.perf_counter()
     claim = replace(realization.claim, neurons_u=audit.neurons_u, neurons_v=audit.neurons_v, skip=audit.skip)
+    claim = replace(claim, neurons_b=audit.neurons_b)
     claim = replace(claim, output_multiplier=audit.output_multiplier, value=None, bound=None)
     final = certify(problem.evidence, claim, tol=run.limits.tol, repair=False)
     times = {**stats.times, "realize": realization.stats.seconds, "certify_network": time.perf_counter() - start}
@@ -113,6 +116,7 @@ def _wrapped(problem: Problem, audit: Audit, generator: FittedGenerator | None, 
     arrays = {
         "u": audit.neurons_u,
         "v": audit.neurons_v,
+        "b": audit.neurons_b,
         "skip": audit.skip,
         "output_multiplier": audit.output_multiplier,
     }
@@ -156,10 +160,16 @@ def network_of(W1: Float64, W2: Float64, problem: Problem) -> FittedGenerator:
 
 
 def _discriminator(problem: Problem, status: Status, dual: dict[str, Float64]) -> FittedDiscriminator | None:
-    """The adversary, only where it attains the value: no neurons are claimed across a duality gap."""
+    """The adversary, only where it attains the value: no neurons are claimed across a duality gap.
+
+    Such a gap has a p-norm, p > 1, under ReLU neurons: there the neurons prove a bound on ‖w‖_p^p, not on the game.
+    """
     if "u" not in dual or status is not Status.CERTIFIED:
         return None
-    return FittedDiscriminator(problem.wgan.players[0], dual["u"], dual["v"], dual.get("skip"))
+    regularizer = problem.wgan.regularizer
+    if problem.wgan.players[0].kind == "relu" and regularizer.kind == "norm" and regularizer.p > 1.0:
+        return None
+    return FittedDiscriminator(problem.wgan.players[0], dual["u"], dual["v"], dual.get("skip"), dual.get("b"))
 
 
 def _circumstances(problem: Problem) -> dict[str, Any]:

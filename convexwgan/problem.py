@@ -10,13 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from convexwgan.arrays import as_samples, column_names, device_of, to_numpy64
-from convexwgan.certificates.moments import GameEvidence, gather
+from convexwgan.certificates.evidence import Evidence, gather_evidence
 from convexwgan.errors import InputError
 from convexwgan.geometry.distances import Distance, linear_distance, polynomial_distance, quadratic_distance
 from convexwgan.geometry.moments import moments_of
 from convexwgan.geometry.polynomials import lifted_dimension
-from convexwgan.inputs import data_checksum, data_fingerprint, fake_count, read_noise
+from convexwgan.geometry.relu_distances import relu_distance
+from convexwgan.inputs import check_equal_masses, data_checksum, data_fingerprint, fake_count, read_noise
 from convexwgan.judged import Callback, better_of, check_warm_start, judged
 from convexwgan.relu_weights import WeightRun
 from convexwgan.solution import Solution
@@ -28,7 +31,7 @@ from convexwgan.spec.wgan import WGAN
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.explanation import Explanation, explain_route
-from convexwgan.theory.forms import Normalize
+from convexwgan.theory.forms import Form, Line, Normalize
 from convexwgan.theory.routes import Route, first_form, plan
 
 logger = logging.getLogger("convexwgan")
@@ -94,9 +97,25 @@ class Problem:
         return GameData(self.wgan, self.X, self.Z, self.latent, self.n_fake, self.normalize)
 
     @cached_property
-    def evidence(self) -> GameEvidence:
+    def evidence(self) -> Evidence:
         """The same data as ``certificates/`` sees them: recomputed by its own code in float64 NumPy."""
-        return gather(self.wgan, self.X, Z=self.Z, latent=self.latent, n_fake=self.n_fake, normalize=self.normalize)
+        return gather_evidence(
+            self.wgan, self.X, Z=self.Z, latent=self.latent, n_fake=self.n_fake, normalize=self.normalize
+        )
+
+    @property
+    def root(self) -> Form:
+        """The game as the user wrote it, with what of the data's shape the theorems ask for."""
+        return first_form(self.wgan, self.normalize, self.is_population, self._line)
+
+    @property
+    def _line(self) -> Line:
+        """Whether the game is one of numbers under biased ReLU neurons, and n_f a multiple of n_r."""
+        discriminator, generator = self.wgan.players
+        one_feature = discriminator.bias and int(self.X.shape[1]) == 1
+        if not one_feature or self.is_population or generator.kind == "distribution":
+            return ""
+        return "nested" if self.n_fake % int(self.X.shape[0]) == 0 else "general"
 
     def route(self, method: str = "auto") -> Route:
         """The cheapest chain of theorems that ends in a form which ``method`` runs.
@@ -106,7 +125,7 @@ class Problem:
         """
         given: Any = method
         if not isinstance(given, str) or given not in self._routes:
-            self._routes[method] = plan(first_form(self.wgan, self.normalize, self.is_population), method)
+            self._routes[method] = plan(self.root, method)
         return self._routes[method]
 
     @cached_property
@@ -177,6 +196,7 @@ class Problem:
         route = self.route(method)
         limits = Limits(solver, tol, max_iter, time_limit, verbose, options)
         limits.check(route.method)
+        check_equal_masses(self.wgan, int(self.X.shape[0]), self.n_fake, self.normalize)
         check_warm_start(warm_start, self)
         self._forget_changed_data()
         candidate, times = self._candidate(route, limits, callback)
@@ -255,7 +275,8 @@ class Problem:
 
         Returns:
             Distance with value, the maximising neuron u (and b), and whether the value is exact. For a skip
-            connection the unregularised part is not in it: it asks for s = m.
+            connection the unregularised part is not in it: it asks for s = m. For ReLU neurons beyond rank 3 the
+            value is a lower bound by local search, and ``upper`` a proven upper bound.
 
         Raises:
             InputError: G has other columns than X.
@@ -269,16 +290,19 @@ class Problem:
                 "give generated samples with the features of the data",
             )
         discriminator = self.wgan.players[0]
+        if discriminator.kind == "relu":
+            x, g = to_numpy64(self.X), to_numpy64(G)
+            w, v = (
+                (None, None) if self.normalize == "sum" else (np.full(len(x), 1 / len(x)), np.full(len(g), 1 / len(g)))
+            )
+            return relu_distance(x, g, bias=discriminator.bias, real_weights=w, fake_weights=v)
         real, fake = (moments_of(to_numpy64(table), normalize=self.normalize) for table in (self.X, G))
         if discriminator.kind == "linear":
             return linear_distance(real.first, fake.first)
         if discriminator.kind == "quadratic":
             return quadratic_distance(real.second, fake.second)
-        if discriminator.kind == "polynomial":
-            gap = real.mass - fake.mass
-            return polynomial_distance(real.second, fake.second, real.first, fake.first, gap, discriminator.activation)
-        self.route()  # raises NotCoveredError with the reason
-        raise AssertionError("a covered discriminator without an oracle")
+        gap = real.mass - fake.mass
+        return polynomial_distance(real.second, fake.second, real.first, fake.first, gap, discriminator.activation)
 
     def to_cvxpy(self) -> Any:
         """The conic form as a ``cvxpy.Problem`` with named variables.
@@ -299,8 +323,7 @@ class Problem:
         """
         from convexwgan.solvers.conic_forms import relaxed_model
 
-        root = first_form(self.wgan, self.normalize, self.is_population)
-        return relaxed_model(root, self.data).problem
+        return relaxed_model(self.root, self.data).problem
 
     def export(self, path: str | Path) -> Path:
         """Write the conic form as CBF (.cbf) or SDPA (.dat-s).
@@ -315,7 +338,7 @@ class Problem:
     def _conic_form(self) -> Any:
         from convexwgan.solvers.conic_forms import conic_last_form
 
-        return conic_last_form(first_form(self.wgan, self.normalize, self.is_population))
+        return conic_last_form(self.root)
 
     def fingerprint(self) -> str:
         """SHA-256 of the data (X, noise, counts, convention), as hexadecimal text."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = "convexwgan"
 VERSION = 1
-_DUAL = ("u", "v", "skip", "output_multiplier")
+_DUAL = ("u", "v", "b", "skip", "output_multiplier")
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 
@@ -78,7 +78,7 @@ def load_solution(path: str | Path) -> Solution:
             generator = _generator(header["generator"], tensors, wgan.players[1])
         discriminator = None
         if header["has_discriminator"] and "u" in dual:
-            discriminator = FittedDiscriminator(wgan.players[0], dual["u"], dual["v"], dual.get("skip"))
+            discriminator = FittedDiscriminator(wgan.players[0], dual["u"], dual["v"], dual.get("skip"), dual.get("b"))
         fingerprint = header["fingerprint"]
         if not isinstance(fingerprint, str | None):
             raise TypeError("fingerprint")

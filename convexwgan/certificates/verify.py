@@ -9,11 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from convexwgan.certificates.adversary import Adversary, quadratic_core, read_adversary
+from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.bounds import Scales, discriminator_bound
 from convexwgan.certificates.certificate import Certificate, Check
-from convexwgan.certificates.certify import Audit, certify
+from convexwgan.certificates.certify import certify
 from convexwgan.certificates.claim import Claim
-from convexwgan.certificates.moments import GameEvidence, Normalize, gather
+from convexwgan.certificates.evidence import Evidence, gather_evidence
+from convexwgan.certificates.line_certify import same_line_discriminator
+from convexwgan.certificates.line_games import LineEvidence
+from convexwgan.certificates.moments import GameEvidence, Normalize
 from convexwgan.certificates.weights import weight_checks
 from convexwgan.errors import InputError
 from convexwgan.spec.latent import Latent
@@ -75,7 +79,7 @@ def verify(problem: ProblemLike, solution: SolutionLike) -> Certificate:
         if not hasattr(value, part):
             raise InputError(subject, value, f"be a {subject.capitalize()}", "call verify(problem, solution)")
     claim, tol = solution.claim, float(solution.tol)
-    evidence = gather(
+    evidence = gather_evidence(
         problem.wgan,
         problem.X,
         Z=problem.Z,
@@ -155,10 +159,10 @@ def _close(claimed: float, recomputed: float, allowance: float) -> bool:
     return claimed == recomputed or abs(claimed - recomputed) <= allowance
 
 
-def _same_discriminator(
-    evidence: GameEvidence, certificate: Certificate, claim: Claim, precision: float
-) -> list[Check]:
+def _same_discriminator(evidence: Evidence, certificate: Certificate, claim: Claim, precision: float) -> list[Check]:
     """The stored discriminator is dual feasible as it stands, and alone proves the claimed bound."""
+    if isinstance(evidence, LineEvidence):
+        return same_line_discriminator(evidence, certificate, claim, _allowance(certificate, precision))
     adversary, _ = read_adversary(evidence, claim)
     if adversary is None or certificate.infeasibility is not None:
         return []

@@ -1,0 +1,31 @@
+"""The evidence of any game that has a judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convexwgan.arrays import Array
+from convexwgan.certificates.line_games import LineEvidence, gather_line, is_line_game
+from convexwgan.certificates.moments import GameEvidence, Normalize, gather
+from convexwgan.spec.latent import Latent
+from convexwgan.spec.wgan import WGAN
+
+Evidence = GameEvidence | LineEvidence
+
+
+def gather_evidence(
+    wgan: WGAN,
+    X: Array,
+    *,
+    Z: Any = None,
+    latent: Latent | None = None,
+    n_fake: int | None = None,
+    normalize: Normalize = "sum",
+) -> Evidence:
+    """Moments where they are all that the discriminator sees, sorted numbers for ReLU neurons with bias on the line.
+
+    Raises:
+        InputError: no judge knows the game.
+    """
+    collect = gather_line if is_line_game(wgan, X) else gather
+    return collect(wgan, X, Z=Z, latent=latent, n_fake=n_fake, normalize=normalize)
