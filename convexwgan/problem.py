@@ -10,12 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from convexwgan.arrays import as_samples, column_names, device_of, to_numpy64
 from convexwgan.certificates.moments import GameEvidence, gather
 from convexwgan.errors import InputError
 from convexwgan.geometry.distances import Distance, linear_distance, polynomial_distance, quadratic_distance
 from convexwgan.geometry.moments import moments_of
 from convexwgan.geometry.polynomials import lifted_dimension
+from convexwgan.geometry.relu_distances import relu_distance
 from convexwgan.inputs import data_checksum, data_fingerprint, fake_count, read_noise
 from convexwgan.judged import Callback, better_of, check_warm_start, judged
 from convexwgan.solution import Solution
@@ -254,7 +257,8 @@ class Problem:
 
         Returns:
             Distance with value, the maximising neuron u (and b), and whether the value is exact. For a skip
-            connection the unregularised part is not in it: it asks for s = m.
+            connection the unregularised part is not in it: it asks for s = m. For ReLU neurons beyond rank 3 the
+            value is a lower bound by local search, and ``upper`` a proven upper bound.
 
         Raises:
             InputError: G has other columns than X.
@@ -268,16 +272,19 @@ class Problem:
                 "give generated samples with the features of the data",
             )
         discriminator = self.wgan.players[0]
+        if discriminator.kind == "relu":
+            x, g = to_numpy64(self.X), to_numpy64(G)
+            w, v = (
+                (None, None) if self.normalize == "sum" else (np.full(len(x), 1 / len(x)), np.full(len(g), 1 / len(g)))
+            )
+            return relu_distance(x, g, bias=discriminator.bias, real_weights=w, fake_weights=v)
         real, fake = (moments_of(to_numpy64(table), normalize=self.normalize) for table in (self.X, G))
         if discriminator.kind == "linear":
             return linear_distance(real.first, fake.first)
         if discriminator.kind == "quadratic":
             return quadratic_distance(real.second, fake.second)
-        if discriminator.kind == "polynomial":
-            gap = real.mass - fake.mass
-            return polynomial_distance(real.second, fake.second, real.first, fake.first, gap, discriminator.activation)
-        self.route()  # raises NotCoveredError with the reason
-        raise AssertionError("a covered discriminator without an oracle")
+        gap = real.mass - fake.mass
+        return polynomial_distance(real.second, fake.second, real.first, fake.first, gap, discriminator.activation)
 
     def to_cvxpy(self) -> Any:
         """The conic form as a ``cvxpy.Problem`` with named variables.
