@@ -210,20 +210,25 @@ class FittedDiscriminator:
         u: neurons as rows, (k, d_r), ‖u_j‖ ≤ 1.
         v: their weights, (k,).
         skip: y (d_r,), or None without a skip connection.
+        b: biases (k,) of a ReLU discriminator that has them, else None.
     """
 
     spec: Discriminator
     u: Float64
     v: Float64
     skip: Float64 | None = None
+    b: Float64 | None = None
 
     def __call__(self, X: Array) -> Array:
         """D on each row of X (n, d_r): shape (n,), in the library of X."""
         X = as_samples(X, "X")
         if int(X.shape[1]) != int(self.u.shape[1]):
             raise InputError("X", X, f"have {self.u.shape[1]} columns", "give samples with the features of the data")
-        a, b, c = self.spec.activation
         T = X @ like(X, self.u.T)
+        if self.spec.kind == "relu":
+            xp = namespace(X)
+            return xp.clip(T if self.b is None else T + like(X, self.b), min=0.0) @ like(X, self.v)
+        a, b, c = self.spec.activation
         value = (a * T**2 + b * T + c) @ like(X, self.v)
         return value if self.skip is None else value + X @ like(X, self.skip)
 
@@ -231,6 +236,14 @@ class FittedDiscriminator:
     def total_weight(self) -> float:
         """Σ_j |v_j|: under weight decay −d value/d β_d."""
         return float(abs(self.v).sum())
+
+
+def fitted_discriminator(spec: Discriminator, dual: dict[str, Float64]) -> FittedDiscriminator:
+    """The adversary of named dual arrays; the last column of ``u`` is the bias where neurons have one."""
+    u, v = dual["u"], dual["v"]
+    if spec.kind == "relu" and spec.bias:
+        return FittedDiscriminator(spec, u[:, :-1], v, None, u[:, -1])
+    return FittedDiscriminator(spec, u, v, dual.get("skip"))
 
 
 def _population(latent: Latent, spec: Generator) -> tuple[Float64, Float64]:

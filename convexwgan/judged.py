@@ -14,11 +14,13 @@ import numpy as np
 from convexwgan import __version__
 from convexwgan.arrays import Float64, device_of, namespace, to_numpy64
 from convexwgan.certificates.certificate import Status
-from convexwgan.certificates.certify import Audit, certify
+from convexwgan.certificates.audit import Audit
+from convexwgan.certificates.certify import certify
 from convexwgan.certificates.claim import PlainClaim
 from convexwgan.certificates.features import ReluLatents
 from convexwgan.errors import InputError
-from convexwgan.fitted import FittedDiscriminator, FittedGenerator
+from convexwgan.fitted import FittedDiscriminator, FittedGenerator, fitted_discriminator
+from convexwgan.fitted_distribution import FittedDistribution
 from convexwgan.solution import Solution, Stats
 from convexwgan.solvers.run import Limits
 from convexwgan.theory.candidate import Candidate, Neurons
@@ -135,6 +137,9 @@ def _generator(problem: Problem, weights: np.ndarray[Any, Any]) -> FittedGenerat
         moved = moved.copy()
         moved.flags.writeable = False  # a changed weight would leave the status standing
     spec = problem.wgan.players[1]
+    if spec.kind == "distribution":
+        atoms, p, mass = moved[:, :-1], moved[:, -1], problem.data.mass_fake
+        return FittedDistribution(spec, p, normalize=problem.normalize, columns=problem.columns, atoms=atoms, mass=mass)
     return FittedGenerator(spec, moved, problem.recipe, problem.Z, problem.normalize, problem.columns)
 
 
@@ -149,7 +154,7 @@ def _discriminator(problem: Problem, status: Status, dual: dict[str, Float64]) -
     """The adversary, only where it attains the value: no neurons are claimed across a duality gap."""
     if "u" not in dual or status is not Status.CERTIFIED:
         return None
-    return FittedDiscriminator(problem.wgan.players[0], dual["u"], dual["v"], dual.get("skip"))
+    return fitted_discriminator(problem.wgan.players[0], dual)
 
 
 def _circumstances(problem: Problem) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from convexwgan.arrays import as_samples, column_names, device_of, to_numpy64
-from convexwgan.certificates.moments import GameEvidence, gather
+from convexwgan.certificates.evidence import gather
 from convexwgan.errors import InputError
 from convexwgan.geometry.distances import Distance, linear_distance, polynomial_distance, quadratic_distance
 from convexwgan.geometry.moments import moments_of
@@ -96,7 +96,7 @@ class Problem:
         return GameData(self.wgan, self.X, self.Z, self.latent, self.n_fake, self.normalize)
 
     @cached_property
-    def evidence(self) -> GameEvidence:
+    def evidence(self) -> Any:
         """The same data as ``certificates/`` sees them: recomputed by its own code in float64 NumPy."""
         return gather(self.wgan, self.X, Z=self.Z, latent=self.latent, n_fake=self.n_fake, normalize=self.normalize)
 

@@ -16,7 +16,8 @@ from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.certificates.certificate import Certificate, Check, Status
 from convexwgan.certificates.verify import LOOSEST_TOLERANCE
 from convexwgan.errors import FileFormatError, InputError
-from convexwgan.fitted import FittedDiscriminator, FittedGenerator
+from convexwgan.fitted import FittedDiscriminator, FittedGenerator, fitted_discriminator
+from convexwgan.fitted_distribution import FittedDistribution
 from convexwgan.solution import Solution, Stats
 from convexwgan.spec.generator import Generator
 from convexwgan.spec.latent import Latent
@@ -73,7 +74,7 @@ def load_solution(path: str | Path) -> Solution:
             generator = _generator(header["generator"], tensors, wgan.players[1])
         discriminator = None
         if header["has_discriminator"] and "u" in dual:
-            discriminator = FittedDiscriminator(wgan.players[0], dual["u"], dual["v"], dual.get("skip"))
+            discriminator = fitted_discriminator(wgan.players[0], dual)
         fingerprint = header["fingerprint"]
         if not isinstance(fingerprint, str | None):
             raise TypeError("fingerprint")
@@ -140,6 +141,9 @@ def _generator_parts(generator: FittedGenerator) -> tuple[dict[str, Any], Tensor
         "columns": None if generator.columns is None else list(generator.columns),
     }
     tensors = {"weights": _host(generator.weights)}
+    if isinstance(generator, FittedDistribution):
+        tensors["weights"] = np.column_stack([_host(generator.atoms), _host(generator.weights)])
+        description["mass"] = generator.mass
     if generator.first is not None:
         tensors["first"] = _host(generator.first)
     return description, tensors
@@ -159,6 +163,8 @@ def _generator(description: Mapping[str, Any], tensors: Tensors, expected: Gener
         if (spec.kind, spec.coefficients, spec.bias) != (expected.kind, expected.coefficients, expected.bias):
             raise FileFormatError(f"the file's generator {spec!r} is not that of its architecture, {expected!r}.")
         spec = expected
+    if spec.kind == "distribution":
+        return _distribution(spec, description, _matrix(tensors, "weights"))
     generator = FittedGenerator(
         spec,
         _matrix(tensors, "weights"),
@@ -169,6 +175,17 @@ def _generator(description: Mapping[str, Any], tensors: Tensors, expected: Gener
     )
     _check_consistent(generator)
     return generator
+
+
+def _distribution(spec: Generator, description: Mapping[str, Any], table: Any) -> FittedDistribution:
+    """Atoms and probabilities from the table [atoms | probabilities]."""
+    atoms, p, columns = table[:, :-1], table[:, -1], _columns(description["columns"])
+    if table.shape[1] < 2 or bool((p < 0.0).any()) or not abs(float(p.sum()) - 1.0) <= 1e-5:
+        raise FileFormatError("the file's distribution has no probabilities of sum 1; save the generator again.")
+    if columns is not None and len(columns) != atoms.shape[1]:
+        raise FileFormatError(f"the file names {len(columns)} columns for {atoms.shape[1]} features.")
+    convention, mass = _convention(description["normalize"]), float(description["mass"])
+    return FittedDistribution(spec, p, normalize=convention, columns=columns, atoms=atoms, mass=mass)
 
 
 def _matrix(tensors: Tensors, name: str) -> np.ndarray[Any, Any]:

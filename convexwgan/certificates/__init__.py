@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from convexwgan.certificates.attained import Attained, attain, best_response
 from convexwgan.certificates.certificate import Certificate, Check, Infeasibility, Scope, Status
-from convexwgan.certificates.certify import Audit, certify, lower_bound
+from convexwgan.certificates.audit import Audit
+from convexwgan.certificates.certify import certify, lower_bound
 from convexwgan.certificates.claim import Claim, PlainClaim
 from convexwgan.certificates.infeasibility import find_infeasibility
-from convexwgan.certificates.moments import GameEvidence, gather
+from convexwgan.certificates.evidence import gather
+from convexwgan.certificates.moments import GameEvidence
 from convexwgan.certificates.verify import verify
 
 __all__ = [

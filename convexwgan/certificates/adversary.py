@@ -49,11 +49,11 @@ def read_adversary(evidence: GameEvidence, claim: Claim) -> tuple[Adversary | No
     given = (claim.neurons_u, claim.neurons_v, skip, claim.output_multiplier)
     if all(part is None for part in given):
         return None, ()
-    d = evidence.dim
+    d, width = evidence.dim, evidence.dim + int(evidence.discriminator.kind == "relu" and evidence.discriminator.bias)
     u, v, y, H = (None if part is None else read_array(part) for part in given)
-    u = np.zeros((0, d)) if u is None else u
+    u = np.zeros((0, width)) if u is None else u
     v = np.zeros(0) if v is None else v
-    expected = u.shape == (len(v), d) and v.ndim == 1 and (y is None or y.shape == (d,))
+    expected = v.ndim == 1 and u.shape == (len(v), width) and (y is None or y.shape == (d,))
     expected = expected and (H is None or H.shape == (evidence.latents.width_of_output, d))
     if not (expected and all(part is None or bool(np.isfinite(part).all()) for part in (u, v, y, H))):
         shapes = ", ".join(str(part.shape) for part in (u, v, y, H) if part is not None)

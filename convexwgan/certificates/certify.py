@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from convexwgan.arrays import Float64
 from convexwgan.certificates.adversary import Adversary, no_adversary, read_adversary, read_array
+from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.attained import Attained, attain
 from convexwgan.certificates.bounds import ANY_SCALE, LowerBound, Scales, discriminator_bound
 from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
+from convexwgan.certificates.certify_measure import certify_measure
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.costs import value_scale
 from convexwgan.certificates.features import ReluLatents
 from convexwgan.certificates.infeasibility import find_infeasibility
+from convexwgan.certificates.measures import MeasureEvidence
 from convexwgan.certificates.moments import GameEvidence
 from convexwgan.certificates.repair import is_feasible, repair
 from convexwgan.certificates.spectral import rho_check, spectral_bound
@@ -24,25 +27,13 @@ from convexwgan.certificates.spectral import rho_check, spectral_bound
 Checks = tuple[Check, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Audit:
-    """A certificate with the arrays that it is about: repaired weights, discriminator attaining ``lower``.
-
-    The discriminator is None where no discriminator attains the lower bound (a spectral bound does), or none
-    was given. ``repaired`` says whether the weights differ from the claimed ones.
-    """
-
-    certificate: Certificate
-    weights: Any | None
-    neurons_u: Float64 | None = None
-    neurons_v: Float64 | None = None
-    skip: Float64 | None = None
-    output_multiplier: Float64 | None = None
-    repaired: bool = False
-
-
 def certify(
-    evidence: GameEvidence, claim: Claim, *, tol: float, repair: bool = True, scales: Scales = ANY_SCALE
+    evidence: GameEvidence | MeasureEvidence,
+    claim: Claim,
+    *,
+    tol: float,
+    repair: bool = True,
+    scales: Scales = ANY_SCALE,
 ) -> Audit:
     """The certificate that a claim earns, after repair of its generator and its discriminator.
 
@@ -66,6 +57,8 @@ def certify(
     >>> audit.certificate.status.name, audit.weights.round(12).tolist()
     ('CERTIFIED', [[2.0]])
     """
+    if isinstance(evidence, MeasureEvidence):
+        return certify_measure(evidence, claim, tol=tol, repair=repair, scales=scales)
     adversary, dual_checks = read_adversary(evidence, claim)
     W, dtype, weight_checks = _read_weights(evidence, claim)
     if W is None:

@@ -168,7 +168,7 @@ class GameEvidence:
         return 0.5 * self.strength * self.real.m_norm**2 / self.latents.rho_upper
 
 
-def gather(
+def gather_moments(
     wgan: WGAN,
     X: Array,
     *,
@@ -192,7 +192,7 @@ def gather(
 
     >>> from convexwgan.spec.discriminator import Discriminator
     >>> wgan = Discriminator.quadratic(beta=1.0) + Generator.free()
-    >>> gather(wgan, np.eye(2)).real.M.tolist()
+    >>> gather_moments(wgan, np.eye(2)).real.M.tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
     if normalize not in ("sum", "mean"):

@@ -39,19 +39,23 @@ class Limits:
             count("max_iter", self.max_iter, "it limits the iterations of the solver")
         if self.time_limit is not None:
             positive("time_limit", self.time_limit, "it is a number of seconds")
-        if method == "closed_form":
+        if method in ("closed_form", "column_generation"):
             for name in ("solver", "options"):
                 if getattr(self, name) is not None:
                     raise InputError(
                         name,
                         getattr(self, name),
-                        'not be given for method "closed_form"',
-                        'a formula needs no solver; ask for method="conic"',
+                        f'not be given for method "{method}"',
+                        'it runs no outside solver; ask for method="conic"',
                     )
 
 
 def run_form(form: Form, data: GameData, limits: Limits) -> Candidate:
     """The candidate of a last form, by the method that runs it."""
+    if form.method == "column_generation":
+        from convexwgan.solvers.population.solve import solve_population
+
+        return solve_population(form, data, limits)
     if form.method == "conic":
         from convexwgan.solvers.conic_forms import solve_conic_form
 
