@@ -67,6 +67,16 @@ class Best:
         return (self.upper - self.lower) / self.upper if self.upper > 0.0 else 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A measure and a discriminator from elsewhere."""
+
+    atoms: Float64
+    measure: Float64
+    neurons: Float64
+    multipliers: Float64
+
+
 def exchange(
     side: Side,
     beta: float | None,
@@ -74,7 +84,7 @@ def exchange(
     *,
     max_rounds: int | None = None,
     deadline: float | None = None,
-    start: tuple[Float64, Float64] | None = None,
+    start: Start | None = None,
     callback: Callable[[float, float], None] | None = None,
 ) -> Best:
     """min cost(μ) s.t. |h_X − h_μ| ≤ β on all neurons [or + max|h_X − h_μ|], by columns and cuts.
@@ -85,15 +95,22 @@ def exchange(
 
     Args:
         side: the game. beta: β_d in the side's units, None under a norm bound.
-        tol: the relative gap to stop at. start: atoms and neurons to begin with.
+        tol: the relative gap to stop at. start: a measure and a discriminator to begin with.
 
     Returns:
         Best, with ``stopped`` where a limit was hit.
     """
     first = side.first_neurons()
-    neurons = Pool.of(first if start is None else np.concatenate([first, start[1]]))
-    atoms = Pool.of(np.zeros((0, side.X.shape[1])) if start is None else start[0])
+    neurons, atoms = Pool.of(first), Pool.of(np.zeros((0, side.X.shape[1])))
     best, tangents = _nothing(side, beta), [0.0, 1.0]
+    if start is not None:
+        cuts = _judge(side, beta, start.atoms, start.measure, 0.0, best)
+        _price(side, beta, start.neurons, MasterPoint(start.measure, start.multipliers, 0.0), best)
+        neurons, atoms = neurons.joined(start.neurons), Pool.of(start.atoms)
+        for sign, found in cuts:
+            neurons = neurons.joined(found, sign)
+        if best.relative_gap <= tol:
+            return best
     limit = min(max_rounds or _MAX_ROUNDS, _MAX_ROUNDS)
     for best.rounds in range(1, limit + 1):
         point = solve_master(_program(side, beta, atoms.points, neurons, tuple(tangents)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.errors import InputError
-from convexwgan.solvers.population.exchange import Best, exchange
+from convexwgan.solvers.population.exchange import Best, Start, exchange
 from convexwgan.solvers.population.sides import Directions, Points, Side
 from convexwgan.solvers.run import Limits
 from convexwgan.theory.candidate import Candidate, Neurons
@@ -44,8 +44,21 @@ def solve_population(form: Form, data: GameData, limits: Limits) -> Candidate:
     side = _side(rows / unit, data, bias, beta is None, unit)
     scaled = None if beta is None else beta / (unit * mass)
     deadline = None if limits.time_limit is None else time.perf_counter() + limits.time_limit
-    best = exchange(side, scaled, 0.2 * limits.tol, max_rounds=limits.max_iter, deadline=deadline)
+    start = _planar_start(side, scaled) if rows.shape[1] == 2 and not bias else None
+    best = exchange(side, scaled, 0.2 * limits.tol, max_rounds=limits.max_iter, deadline=deadline, start=start)
     return _candidate(best, side, data, basis, unit, bias)
+
+
+def _planar_start(side: Side, beta: float | None) -> Start | None:
+    """The shortest tour of discs, which is the optimum unless 0 is near the boundary of the zonotope."""
+    from convexwgan.solvers.conic.touring_discs import shortest_tour
+
+    weighted = side.weights[:, None] * side.X
+    tour = shortest_tour(weighted[weighted.any(axis=1)], beta, side.kappa)
+    if tour is None or len(tour.vectors) == 0:
+        return None
+    lengths = np.linalg.norm(tour.vectors, axis=1)
+    return Start(tour.vectors / lengths[:, None], lengths, tour.neurons, tour.multipliers)
 
 
 def _range(X: Float64) -> Float64:
