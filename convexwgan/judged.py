@@ -13,8 +13,8 @@ import numpy as np
 
 from convexwgan import __version__
 from convexwgan.arrays import Float64, device_of, namespace, to_numpy64
-from convexwgan.certificates.certificate import Status
 from convexwgan.certificates.audit import Audit
+from convexwgan.certificates.certificate import Status
 from convexwgan.certificates.certify import certify
 from convexwgan.certificates.claim import PlainClaim
 from convexwgan.certificates.features import ReluLatents

@@ -16,7 +16,7 @@ from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.certificates.certificate import Certificate, Check, Status
 from convexwgan.certificates.verify import LOOSEST_TOLERANCE
 from convexwgan.errors import FileFormatError, InputError
-from convexwgan.fitted import FittedDiscriminator, FittedGenerator, fitted_discriminator
+from convexwgan.fitted import FittedGenerator, fitted_discriminator
 from convexwgan.fitted_distribution import FittedDistribution
 from convexwgan.solution import Solution, Stats
 from convexwgan.spec.generator import Generator
@@ -132,7 +132,7 @@ def load_generator(path: str | Path) -> FittedGenerator:
 
 def _generator_parts(generator: FittedGenerator) -> tuple[dict[str, Any], Tensors]:
     spec = generator.spec
-    description = {
+    description: dict[str, Any] = {
         "kind": spec.kind,
         "coefficients": None if spec.coefficients is None else list(spec.coefficients),
         "bias": spec.bias,

@@ -10,8 +10,8 @@ import numpy as np
 
 from convexwgan.arrays import Float64
 from convexwgan.certificates.adversary import Adversary, no_adversary, read_adversary, read_array
-from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.attained import Attained, attain
+from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.bounds import ANY_SCALE, LowerBound, Scales, discriminator_bound
 from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
 from convexwgan.certificates.certify_measure import certify_measure

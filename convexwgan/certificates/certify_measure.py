@@ -25,7 +25,7 @@ def certify_measure(
     evidence: MeasureEvidence, claim: Claim, *, tol: float, repair: bool, scales: tuple[float, float]
 ) -> Audit:
     """The certificate that a distribution and a discriminator earn; see ``certify``."""
-    adversary, dual_checks = read_adversary(evidence, claim)  # type: ignore[arg-type]
+    adversary, dual_checks = read_adversary(evidence, claim)
     empty = np.zeros((0, evidence.dim + evidence.has_bias))
     u, v = (empty, np.zeros(0)) if adversary is None else (adversary.u, adversary.v)
     dual = measure_bound(evidence, u, v, scales)

@@ -22,7 +22,7 @@ from convexwgan.certificates.moments import RealMoments, real_moments
 from convexwgan.certificates.relu_upper import affine_upper, quadratic_upper, sphere_upper
 from convexwgan.errors import InputError
 from convexwgan.geometry.relu_planes import affine_maxima, lifted, quadratic_maxima
-from convexwgan.geometry.relu_sums import relu_sum, sphere_maxima
+from convexwgan.geometry.relu_sums import sphere_maxima
 from convexwgan.spec.wgan import WGAN
 
 EPS = float(np.finfo(np.float64).eps)

@@ -47,7 +47,9 @@ def sphere_upper(rows: Float64, weights: Float64, known: float, slack: float) ->
     cones = _arcs(rows) if d == 2 else _octants()
 
     def bound(pieces: Float64) -> Float64:
-        return np.asarray(_on_cones(_in_blocks(lambda part: _linear_majorant(part, rows, weights), pieces, len(rows)), pieces))
+        return np.asarray(
+            _on_cones(_in_blocks(lambda part: _linear_majorant(part, rows, weights), pieces, len(rows)), pieces)
+        )
 
     return max(_closed(bound, _halved_cones, cones, max(known, 0.0), slack), 0.0)
 
@@ -115,7 +117,11 @@ def _halved_cones(cones: Float64) -> Float64:
 
 
 def _closed(
-    bound: Callable[[Float64], Float64], halved: Callable[[Float64], Float64], pieces: Float64, known: float, slack: float
+    bound: Callable[[Float64], Float64],
+    halved: Callable[[Float64], Float64],
+    pieces: Float64,
+    known: float,
+    slack: float,
 ) -> float:
     """The largest bound of any piece, after cutting those that exceed known + slack as long as work is left."""
     proven, spent = known, 0

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from convexwgan.certificates.adversary import Adversary, quadratic_core, read_adversary
+from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.bounds import LowerBound, Scales, discriminator_bound
 from convexwgan.certificates.certificate import Certificate, Check
-from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.certify import certify
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.evidence import Evidence, gather
@@ -154,9 +154,7 @@ def _close(claimed: float, recomputed: float, allowance: float) -> bool:
     return claimed == recomputed or abs(claimed - recomputed) <= allowance
 
 
-def _same_discriminator(
-    evidence: Evidence, certificate: Certificate, claim: Claim, precision: float
-) -> list[Check]:
+def _same_discriminator(evidence: Evidence, certificate: Certificate, claim: Claim, precision: float) -> list[Check]:
     """The stored discriminator is dual feasible as it stands, and alone proves the claimed bound."""
     adversary, _ = read_adversary(evidence, claim)
     if adversary is None or certificate.infeasibility is not None:

@@ -67,7 +67,9 @@ def _with_neighbours(rows: Float64, points: Float64) -> Float64:
     return np.concatenate([points, *middles])
 
 
-def quadratic_maxima(neurons: Float64, multipliers: Float64, curvature: float, rng: int | np.random.Generator = 0) -> Maxima:
+def quadratic_maxima(
+    neurons: Float64, multipliers: Float64, curvature: float, rng: int | np.random.Generator = 0
+) -> Maxima:
     """Local maxima over g ∈ ℝ^d of P(g) = Σ_k λ_k(gᵀu_k + b_k)₊ − (κ/2)‖g‖², the global one among them for d ≤ 2.
 
     On a cell of the lines gᵀu_k + b_k = 0 the maximiser is Σλ_ku_k/κ over the active k, if it lies in the cell; else
@@ -103,7 +105,9 @@ def _line_points(neurons: Float64, lam: Float64, curvature: float) -> Float64:
     u, b = neurons[:, 0], neurons[:, 1]
     cuts = np.unique(-b[u != 0.0] / u[u != 0.0])
     ends = np.concatenate([[-np.inf], cuts, [np.inf]])
-    inner = np.concatenate([cuts[:1] - 1.0, 0.5 * (cuts[1:] + cuts[:-1]), cuts[-1:] + 1.0]) if len(cuts) else np.zeros(1)
+    inner = (
+        np.concatenate([cuts[:1] - 1.0, 0.5 * (cuts[1:] + cuts[:-1]), cuts[-1:] + 1.0]) if len(cuts) else np.zeros(1)
+    )
     slope = (np.outer(inner, u) + b > 0.0) @ (lam * u)
     return np.concatenate([np.clip(slope / curvature, ends[:-1], ends[1:]), cuts, [0.0]])[:, None]
 
@@ -119,7 +123,7 @@ def _plane_points(neurons: Float64, lam: Float64, curvature: float) -> Float64:
         for side in active_on_both_sides(unit, points[i : i + step], normals[i : i + step]):
             stationary.append(np.unique(np.round(side @ weighted / curvature, 12), axis=0))
     kinks = np.flatnonzero((lam < 0.0) & (np.linalg.norm(neurons[:, :2], axis=1) > TIE))
-    on_lines = [_on_line(neurons, lam, curvature, k) for k in kinks]
+    on_lines = [_on_line(neurons, lam, curvature, int(k)) for k in kinks]
     return np.concatenate([*stationary, *on_lines])
 
 
@@ -130,7 +134,7 @@ def _on_line(neurons: Float64, lam: Float64, curvature: float, k: int) -> Float6
     foot, along = -b * u / size**2, np.array([-u[1], u[0]]) / size
     flat = np.column_stack([neurons[:, :2] @ along, neurons[:, :2] @ foot + neurons[:, 2]])
     flat[np.abs(flat[:, 0]) <= TIE, 0] = 0.0
-    return foot + _line_points(flat, lam, curvature) * along
+    return np.asarray(foot + _line_points(flat, lam, curvature) * along)
 
 
 def _searched(neurons: Float64, lam: Float64, curvature: float, rng: np.random.Generator) -> Float64:
@@ -140,7 +144,7 @@ def _searched(neurons: Float64, lam: Float64, curvature: float, rng: np.random.G
     G = np.concatenate([rng.standard_normal((_STARTS, d)) * reach / np.sqrt(d), np.zeros((1, d))])
 
     def value(points: Float64) -> Float64:
-        return relu_sum(neurons, lam, lifted(points)) - 0.5 * curvature * np.einsum("ij,ij->i", points, points)
+        return np.asarray(relu_sum(neurons, lam, lifted(points)) - 0.5 * curvature * np.square(points).sum(axis=1))
 
     values, step = value(G), np.ones(len(G))
     for _ in range(_STEPS):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convexwgan.arrays import Float64
-from convexwgan.geometry.arrangements import Bools
+from convexwgan.geometry.bitsets import Bools
 
 TIE = 1e-11
 EXACT_DIMENSION = 3
@@ -32,7 +32,9 @@ class Maxima(NamedTuple):
 def relu_sum(rows: Float64, weights: Float64, points: Float64) -> Float64:
     """F(u) = Σ_i w_i(a_iᵀu)₊ at each point: rows (n, d), weights (n,), points (k, d); shape (k,).
 
-    >>> relu_sum(np.array([[1.0, 0.0], [-2.0, 0.0]]), np.array([1.0, -1.0]), np.array([[1.0, 0.0], [-1.0, 0.0]])).tolist()
+    >>> relu_sum(
+    ...     np.array([[1.0, 0.0], [-2.0, 0.0]]), np.array([1.0, -1.0]), np.array([[1.0, 0.0], [-1.0, 0.0]])
+    ... ).tolist()
     [1.0, -2.0]
     """
     step = max(_BLOCK // max(len(rows), 1), 1)

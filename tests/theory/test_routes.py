@@ -88,10 +88,22 @@ def conic_pairs() -> Iterator[tuple[WGAN, Chain]]:
 
 
 CLOSED, CONIC = tuple(closed_form_pairs()), tuple(conic_pairs())
+MEASURES = (
+    (Discriminator.relu(beta=1.0) + Generator.distribution(), ("WeightDecay", "PopulationGame")),
+    (Discriminator.relu(norm_bound=True, bias=True) + Generator.distribution(), ("NormBound", "PopulationGame")),
+)
 NEEDS_SOLVER = tuple((w, c) for w, c in CONIC if c[-1] == "MomentProgram" or not w.regularizer.is_quadratic)
 
 
 # ---- routes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("wgan", "names"), MEASURES, ids=lambda value: repr(value))
+def test_a_distribution_against_relus_is_a_linear_program_over_measures(wgan: WGAN, names: tuple[str, ...]) -> None:
+    route = plan(first_form(wgan))
+    assert tuple(type(step.theorem).__name__ for step in route.steps) == names
+    assert route.method == "column_generation"
+    assert "dμ" in route.last.formula or "dν" in route.last.formula
 
 
 @pytest.mark.parametrize(("wgan", "names"), CLOSED, ids=lambda value: repr(value))
@@ -129,7 +141,7 @@ def test_the_order_of_the_sum_does_not_change_the_route() -> None:
 
 
 def test_every_theorem_is_on_some_route() -> None:
-    used = {name for _, names in (*CLOSED, *CONIC) for name in names}
+    used = {name for _, names in (*CLOSED, *CONIC, *MEASURES) for name in names}
     assert used == {type(theorem).__name__ for theorem in THEOREMS}
 
 
@@ -310,7 +322,7 @@ def test_each_theorem_carries_weight_some_route_or_refusal_changes_without_it(na
         except (NotCoveredError, InputError) as error:
             return type(error)
 
-    pairs = [(w, "auto") for w, _ in CLOSED] + [(w, "conic") for w, _ in CONIC]
+    pairs = [(w, "auto") for w, _ in (*CLOSED, *MEASURES)] + [(w, "conic") for w, _ in CONIC]
     assert any(answer(w, m, THEOREMS) != answer(w, m, without(name)) for w, m in pairs)
 
 

@@ -4,7 +4,8 @@ The zonotope of X is a polygon with vertices v_j. A zonotope Q of atoms is withi
 every disc of radius β around a vertex, and a shortest convex curve that does so never leaves the β-neighbourhood. Take
 generators g_i and −f_i in the slot of sample i, sorted by angle modulo π: partial sums walk along the boundary of Q,
 
-    min Σ‖g_i‖ + ‖f_i‖  s.t.  ‖p_j − v_j‖ ≤ β,  ‖p'_j − v'_j‖ ≤ β,   p_j = Σ_{i<j} g_i − Σ_{i≥j} f_i,  p'_j its antipode.
+    min Σ‖g_i‖ + ‖f_i‖  s.t.  ‖p_j − v_j‖ ≤ β,  ‖p'_j − v'_j‖ ≤ β,
+    p_j = Σ_{i<j} g_i − Σ_{i≥j} f_i,  p'_j its antipode.
 
 The multipliers of the discs are neurons. The program proposes, both oracles of the game judge what it found: where 0 is
 near the boundary of the zonotope a disc may be met by a point that is not on this walk, and the exchange goes on.

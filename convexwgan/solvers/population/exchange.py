@@ -16,6 +16,8 @@ from convexwgan.solvers.population.sides import Priced, Side
 logger = logging.getLogger("convexwgan")
 
 _MAX_ROUNDS = 400
+_SAMPLED_ROUNDS = 20
+"""Where the oracles only search, more rounds add nothing that could be proven."""
 _KEPT_IDLE = 4
 _PER_ROUND = 120
 _SMALLEST = 1e-13
@@ -111,7 +113,7 @@ def exchange(
             neurons = neurons.joined(found, sign)
         if best.relative_gap <= tol:
             return best
-    limit = min(max_rounds or _MAX_ROUNDS, _MAX_ROUNDS)
+    limit = max_rounds or (_MAX_ROUNDS if side.X.shape[1] <= side.exact_dimension else _SAMPLED_ROUNDS)
     for best.rounds in range(1, limit + 1):
         point = solve_master(_program(side, beta, atoms.points, neurons, tuple(tangents)))
         if point is None:
@@ -152,7 +154,11 @@ def _fixed(side: Side, atoms: Float64) -> Float64:
 
 def _data_cost(side: Side) -> float:
     """The program's cost of the data as one atom."""
-    return float(side.weights @ side.costs(side.X)) if side.has_mass else float(side.weights @ np.linalg.norm(side.X, axis=1))
+    return (
+        float(side.weights @ side.costs(side.X))
+        if side.has_mass
+        else float(side.weights @ np.linalg.norm(side.X, axis=1))
+    )
 
 
 def _targets(side: Side, neurons: Float64) -> Float64:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -60,12 +61,12 @@ def solve_master(program: Program) -> MasterPoint | None:
         c[:j], c[-1] = 0.0, program.kappa
         for row, tau in enumerate(program.tangents, start=k):
             A[row, :j], A[row, -1], b[row] = tau * program.costs, -1.0, 0.5 * tau * tau
-    equality = np.concatenate([np.ones(j), np.zeros(extra)])[None] if program.has_mass else None
-    options = {"primal_feasibility_tolerance": _TOLERANCE, "dual_feasibility_tolerance": _TOLERANCE}
-    for method in ("highs", "highs-ipm"):
-        found = linprog(
-            c, A_ub=A, b_ub=b, A_eq=equality, b_eq=None if equality is None else [1.0], method=method, options=options
-        )
+    rows: Any = np.concatenate([np.ones(j), np.zeros(extra)])[None] if program.has_mass else None
+    ones: Any = [1.0] if program.has_mass else None
+    options: Any = {"primal_feasibility_tolerance": _TOLERANCE, "dual_feasibility_tolerance": _TOLERANCE}
+    solvers: tuple[Any, ...] = ("highs", "highs-ipm")
+    for method in solvers:
+        found: Any = linprog(c, A_ub=A, b_ub=b, A_eq=rows, b_eq=ones, method=method, options=options)
         if found.status == 0:
             lam = -np.asarray(found.ineqlin.marginals)[:k] * program.signs
             return MasterPoint(np.asarray(found.x)[:j], lam, float(found.fun))

@@ -28,11 +28,16 @@ class Priced:
 class Side(Protocol):
     """What the exchange loop asks of a game."""
 
-    X: Float64
-    weights: Float64
-    kappa: float
-    has_mass: bool
-
+    @property
+    def X(self) -> Float64: ...
+    @property
+    def weights(self) -> Float64: ...
+    @property
+    def kappa(self) -> float: ...
+    @property
+    def has_mass(self) -> bool: ...
+    @property
+    def exact_dimension(self) -> int: ...
     def features(self, atoms: Float64, neurons: Float64) -> Float64: ...
     def costs(self, atoms: Float64) -> Float64: ...
     def objective(self, atoms: Float64, measure: Float64) -> float: ...
@@ -49,6 +54,7 @@ class Directions:
     weights: Float64
     kappa: float = 1.0
     has_mass: bool = False
+    exact_dimension: int = 3
 
     def features(self, atoms: Float64, neurons: Float64) -> Float64:
         return np.maximum(neurons @ atoms.T, 0.0)
@@ -92,6 +98,7 @@ class Points:
     weights: Float64
     kappa: float = 1.0
     has_mass: bool = True
+    exact_dimension: int = 2
 
     def features(self, atoms: Float64, neurons: Float64) -> Float64:
         return np.maximum(neurons @ lifted(atoms).T, 0.0)
@@ -117,5 +124,9 @@ class Points:
         variation = float(np.abs(multipliers).sum())
         paid = gain - (0.0 if beta is None else beta * variation)
         if beta is None and variation > 1.0:
-            return Priced(found.points, found.values, 0.0 if variation > 1.0 + 1e-6 else (paid - float(found.values[0])) / variation)
+            return Priced(
+                found.points,
+                found.values,
+                0.0 if variation > 1.0 + 1e-6 else (paid - float(found.values[0])) / variation,
+            )
         return Priced(found.points, found.values, max(paid - float(found.values[0]), 0.0))

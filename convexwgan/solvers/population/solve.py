@@ -82,8 +82,10 @@ def _side(rows: Float64, data: GameData, bias: bool, is_penalty: bool, unit: flo
 
 
 def _candidate(best: Best, side: Side, data: GameData, basis: Float64, unit: float, bias: bool) -> Candidate:
-    assert best.atoms is not None and best.measure is not None
-    assert best.neurons is not None and best.multipliers is not None
+    assert best.atoms is not None
+    assert best.measure is not None
+    assert best.neurons is not None
+    assert best.multipliers is not None
     strength, mass = data.wgan.regularizer.strength, data.mass_fake
     is_penalty = data.wgan.players[0].norm_bound
     if bias:
