@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from convexwgan.errors import InputError
 from convexwgan.spec.validation import count, positive
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
-from convexwgan.theory.forms import Form
+from convexwgan.theory.forms import Form, Stage
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,26 @@ class Limits:
                         name,
                         getattr(self, name),
                         f'not be given for method "{method}"',
-                        'it runs no outside solver; ask for method="conic"',
+                        'a formula needs no solver; ask for method="conic"',
                     )
 
 
-def run_form(form: Form, data: GameData, limits: Limits) -> Candidate:
+def run_form(
+    form: Form, data: GameData, limits: Limits, callback: Callable[[dict[str, Any]], object] | None = None
+) -> Candidate:
     """The candidate of a last form, by the method that runs it."""
-    if form.method == "column_generation":
+    if form.stage is Stage.MEASURE_GAME:
         from convexwgan.solvers.population.solve import solve_population
 
-        return solve_population(form, data, limits)
+        return solve_population(form, data, limits, callback)
     if form.method == "conic":
         from convexwgan.solvers.conic_forms import solve_conic_form
 
         return solve_conic_form(form, data, limits)
+    if form.stage is Stage.JOINT_WEIGHTS:
+        from convexwgan.solvers.joint_weights import solve_joint_weights
+
+        return solve_joint_weights(form, data, limits, callback)
     from convexwgan.solvers.closed_form import solve_closed_form
 
     start = time.perf_counter()

@@ -30,6 +30,7 @@ class Stage(Enum):
     SHIFTED_THRESHOLD = "closed form: centred eigenvalues are thresholded"
     MATCHED_SPECTRA = "closed form: spectra are matched, largest with largest"
     MEAN_ZONOTOPE = "closed form: one neuron at the farthest vertex of the zonotope"
+    JOINT_WEIGHTS = "search over networks with the thresholded moments"
     CONE_PROGRAM = "second-order cone program in W"
     COVARIANCE_PROGRAM = "semidefinite program in S"
     MOMENT_PROGRAM = "semidefinite program in (S, s)"
@@ -84,12 +85,20 @@ class Form:
 
     @property
     def method(self) -> str | None:
-        """The method that runs this form: closed_form, conic, or None while theorems are still to come."""
+        """What runs this form: closed_form, conic, column_generation; None while theorems are still to come."""
         if self.stage in CLOSED_FORMS:
             return "closed_form"
-        if self.stage is Stage.MEASURE_GAME:
+        if self.stage in (Stage.MEASURE_GAME, Stage.JOINT_WEIGHTS):
             return "column_generation"
         return "conic" if self.stage in CONIC_FORMS else None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that a user may ask for here: its own, and column generation where weights come second."""
+        if self.method is None:
+            return ()
+        is_second = self.generator.kind == "relu" and self.lifted
+        return (self.method, "column_generation") if is_second else (self.method,)
 
     def at(self, stage: Stage) -> Form:
         """The same WGAN at another stage."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +18,10 @@ from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form
 
 _RANK = 1e-12
+Callback = Callable[[dict[str, Any]], object]
 
 
-def solve_population(form: Form, data: GameData, limits: Limits) -> Candidate:
+def solve_population(form: Form, data: GameData, limits: Limits, callback: Callback | None = None) -> Candidate:
     """min (β_g/2)N_f∫‖g‖²dν s.t. dist(X, ν) ≤ β_d [or + dist] over distributions ν, by columns and cuts.
 
     Returns:
@@ -45,8 +48,31 @@ def solve_population(form: Form, data: GameData, limits: Limits) -> Candidate:
     scaled = None if beta is None else beta / (unit * mass)
     deadline = None if limits.time_limit is None else time.perf_counter() + limits.time_limit
     start = _planar_start(side, scaled) if rows.shape[1] == 2 and not bias else None
-    best = exchange(side, scaled, 0.2 * limits.tol, max_rounds=limits.max_iter, deadline=deadline, start=start)
+    report = None if callback is None else _reporter(callback, _value_unit(data, unit, bias, beta is None))
+    best = exchange(
+        side, scaled, 0.2 * limits.tol, max_rounds=limits.max_iter, deadline=deadline, start=start, callback=report
+    )
     return _candidate(best, side, data, basis, unit, bias)
+
+
+def _value_unit(data: GameData, unit: float, bias: bool, is_penalty: bool) -> float:
+    """What one unit of the scaled objective is in the user's."""
+    mass = data.mass_fake
+    if is_penalty:
+        return unit * (mass if bias else 1.0)
+    return data.wgan.regularizer.strength * unit**2 * (mass if bias else 1.0 / mass)
+
+
+def _reporter(callback: Callback, value_unit: float) -> Callable[[float, float], None]:
+    """The exchange's bounds as the user's callback wants them; the certificate is still to come."""
+    start = time.perf_counter()
+
+    def report(lower: float, upper: float) -> None:
+        seconds = time.perf_counter() - start
+        bounds = {"lower": lower * value_unit, "upper": upper * value_unit}
+        callback({"stage": "column_generation", **bounds, "seconds": seconds})
+
+    return report
 
 
 def _planar_start(side: Side, beta: float | None) -> Start | None:
