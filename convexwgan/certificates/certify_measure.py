@@ -20,6 +20,8 @@ from convexwgan.certificates.measures import (
     scope_of,
 )
 
+_ROUNDING = 1e-12
+
 
 def certify_measure(
     evidence: MeasureEvidence, claim: Claim, *, tol: float, repair: bool, scales: tuple[float, float]
@@ -38,13 +40,14 @@ def certify_measure(
         return Audit(found, None, dual.u, dual.v)
     claimed = attain_measure(evidence, table)
     chosen = claimed
-    if repair and claimed.violation > 0.0 and claimed.is_proven:
+    if repair and claimed.violation > _ROUNDING and claimed.is_proven:
         mixed = attain_measure(evidence, mixed_with_data(evidence, claimed))
         certified = [_certificate(evidence, found, dual, tol, dual_checks) for found in (claimed, mixed)]
         if certified[0].status.name != "CERTIFIED":
             chosen = mixed
     if repair:
-        nothing = attain_measure(evidence, np.append(np.zeros(evidence.dim), 1.0)[None])
+        limit = np.inf if evidence.beta is None else evidence.beta
+        nothing = attain_measure(evidence, np.append(np.zeros(evidence.dim), 1.0)[None], limit)
         if nothing.violation == 0.0 and nothing.value <= chosen.value:
             chosen = nothing
     certificate = _certificate(evidence, chosen, dual, tol, dual_checks)

@@ -122,18 +122,23 @@ class AttainedMeasure:
     is_proven: bool
 
 
-def attain_measure(evidence: MeasureEvidence, table: Float64) -> AttainedMeasure:
-    """Value and violation of the distribution in the table (k, d + 1); the probabilities sum to 1."""
+def attain_measure(evidence: MeasureEvidence, table: Float64, hopeless: float = math.inf) -> AttainedMeasure:
+    """Value and violation of the distribution in the table (k, d + 1); the probabilities sum to 1.
+
+    Where a neuron already tells more than ``hopeless`` apart, its value takes the place of a proven bound.
+    """
     atoms, p = table[:, :-1], table[:, -1]
     cost = 0.5 * evidence.strength * evidence.mass * float(p @ np.einsum("ij,ij->i", atoms, atoms))
-    dist, is_proven = distance_bound(evidence, atoms, evidence.mass * p)
+    dist, is_proven = distance_bound(evidence, atoms, evidence.mass * p, hopeless)
     if evidence.beta is None:
         return AttainedMeasure(table, dist, cost + dist, 0.0, is_proven)
     yardstick = max(evidence.beta, 1e-8 * evidence.size)
     return AttainedMeasure(table, dist, cost, max(0.0, dist - evidence.beta) / yardstick, is_proven)
 
 
-def distance_bound(evidence: MeasureEvidence, atoms: Float64, masses: Float64) -> tuple[float, bool]:
+def distance_bound(
+    evidence: MeasureEvidence, atoms: Float64, masses: Float64, hopeless: float = math.inf
+) -> tuple[float, bool]:
     """(D, True) with D ≥ dist_D(X, ν) proven, or (the largest difference found, False) in too many dimensions."""
     rows = np.concatenate([evidence.X, atoms])
     weights = np.concatenate([evidence.weights, -masses])
@@ -144,6 +149,8 @@ def distance_bound(evidence: MeasureEvidence, atoms: Float64, masses: Float64) -
     upper, is_proven = 0.0, reduced.shape[1] <= limit
     for sign in (1.0, -1.0):
         found = float(maxima(reduced, sign * weights).values[0])
+        if found > hopeless:
+            return found, is_proven
         if is_proven:
             bound = affine_upper if evidence.has_bias else sphere_upper
             found = bound(reduced, sign * weights, max(found, 0.0), slack)

@@ -2,7 +2,7 @@
 
 On a simplicial cone with generators p_i a sum F(u) = Σ w(aᵀu)₊ is at most the linear function with the values
 
-    q_i = Σ_{w>0} w(aᵀp_i)₊ + Σ_{w<0} w·t_a·aᵀp_i,     t_a ∈ {0, 1},
+    q_i = Σ_{w>0} w(aᵀp_i)₊ + Σ_{w<0} w·t_a·aᵀp_i,     0 ≤ t_a ≤ 1,
 
 since (·)₊ is convex, and at least t·(·). The maximum of a linear function over a cone and the sphere is on one of its
 faces. Every partition of the sphere gives a valid bound: one that follows the breakpoints a tight one.
@@ -37,26 +37,58 @@ def sphere_upper(rows: Float64, weights: Float64, known: float, slack: float) ->
     >>> bool(abs(sphere_upper(np.array([[3.0, 0.0], [0.0, 4.0]]), np.ones(2), 5.0, 1e-9) - 5.0) < 1e-8)
     True
     """
-    used = (weights != 0.0) & rows.any(axis=1)
-    rows, weights = rows[used], weights[used]
     d = rows.shape[1]
-    if len(rows) == 0:
-        return 0.0
     if d == 1:
         return max(0.0, *(float(weights @ np.maximum(sign * rows[:, 0], 0.0)) for sign in (1.0, -1.0)))
+    rows, weights, linear, error = _merged(rows, weights)
+    if len(rows) == 0:
+        return float(np.linalg.norm(linear)) + error
     cones = _arcs(rows) if d == 2 else _octants()
 
-    def bound(pieces: Float64) -> Float64:
-        return np.asarray(
-            _on_cones(_in_blocks(lambda part: _linear_majorant(part, rows, weights), pieces, len(rows)), pieces)
-        )
+    good_enough = max(known, 0.0) + slack
 
-    return max(_closed(bound, _halved_cones, cones, max(known, 0.0), slack), 0.0)
+    def bound(pieces: Float64) -> Float64:
+        best = _on_cones(_in_blocks(lambda part: _majorant(part, rows, weights, linear, 0), pieces, len(rows)), pieces)
+        for option in (1, 2, 3):  # where the first majorant is too weak
+            weak = np.flatnonzero(best > good_enough)
+            if len(weak):
+                part = pieces[weak]
+                q = np.concatenate([_majorant(p, rows, weights, linear, option) for p in _split(part, len(rows))])
+                best[weak] = np.minimum(best[weak], _on_cones(q, part))
+        return best
+
+    return max(_closed(bound, _halved_cones, cones, max(known, 0.0), slack), 0.0) + error
+
+
+def _merged(rows: Float64, weights: Float64) -> tuple[Float64, Float64, Float64, float]:
+    """One unit row for each line, a linear rest ℓ, and the error: F(u) = Σ w(aᵀu)₊ + ℓᵀu, as (−t)₊ = (t)₊ − t.
+
+    Equal terms of opposite sign would otherwise keep every cone that they cross open.
+    """
+    lengths = np.linalg.norm(rows, axis=1)
+    used = (lengths > 0.0) & (weights != 0.0)
+    unit, w = rows[used] / lengths[used][:, None], weights[used] * lengths[used]
+    d = rows.shape[1]
+    if len(w) == 0:
+        return unit, w, np.zeros(d), 0.0
+    leading = unit[np.arange(len(unit)), np.argmax(np.abs(unit) > 0.1, axis=1)]
+    flipped = leading < 0.0
+    turned = np.where(flipped[:, None], -unit, unit)
+    linear = np.asarray((w * flipped) @ unit)  # w(−t)₊ = w(t)₊ − wt, and −t = unitᵀu
+    _, first, group = np.unique(np.round(turned, 11), axis=0, return_index=True, return_inverse=True)
+    total = np.bincount(group.ravel(), weights=w, minlength=len(first))
+    error = float(np.abs(w) @ np.linalg.norm(turned - turned[first][group.ravel()], axis=1))
+    small = np.abs(total) <= 4.0 * EPS * float(np.abs(w).sum())
+    return turned[first][~small], total[~small], linear, error + float(np.abs(total[small]).sum())
+
+
+def _split(pieces: Float64, width: int) -> list[Float64]:
+    step = max(_BLOCK // (width * pieces.shape[1]), 1)
+    return [pieces[i : i + step] for i in range(0, len(pieces), step)]
 
 
 def _in_blocks(function: Callable[[Float64], Float64], pieces: Float64, width: int) -> Float64:
-    step = max(_BLOCK // (width * pieces.shape[1]), 1)
-    return np.concatenate([function(pieces[i : i + step]) for i in range(0, len(pieces), step)])
+    return np.concatenate([function(part) for part in _split(pieces, width)])
 
 
 def _arcs(rows: Float64) -> Float64:
@@ -72,12 +104,22 @@ def _octants() -> Float64:
     return signs[:, :, None] * np.eye(3)
 
 
-def _linear_majorant(cones: Float64, rows: Float64, weights: Float64) -> Float64:
-    """q (m, d): the majorant's values on the generators of cones (m, d, d)."""
+def _majorant(cones: Float64, rows: Float64, weights: Float64, linear: Float64, option: int) -> Float64:
+    """q (m, d): a linear majorant's values on the generators of cones (m, d, d).
+
+    ``option`` chooses t_a for rows with w < 0 that cross the cone: 1 or 0 by the cone's middle, a chord's slope, 0, or 1.
+    """
     values = cones @ rows.T
-    concave = (values.sum(axis=1, keepdims=True) > 0.0) & (weights < 0.0)
-    upper = np.where(weights > 0.0, np.maximum(values, 0.0), np.where(concave, values, 0.0))
-    return np.asarray(upper @ weights)
+    q = np.maximum(values, 0.0) @ np.maximum(weights, 0.0) + cones @ linear
+    concave = np.flatnonzero(weights < 0.0)
+    values = values[:, :, concave]
+    t = (values.sum(axis=1) > 0.0).astype(np.float64)
+    if option:
+        top, bottom = values.max(axis=1), values.min(axis=1)
+        crossing = (top > 0.0) & (bottom < 0.0)
+        chord = top / np.where(crossing, top - bottom, 1.0) if option == 1 else np.full_like(top, option - 2.0)
+        t = np.where(crossing, chord, t)
+    return np.asarray(q + np.einsum("mdk,mk->md", values, t * weights[concave]))
 
 
 def _on_cones(q: Float64, cones: Float64) -> Float64:

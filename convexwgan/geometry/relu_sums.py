@@ -150,7 +150,7 @@ def _space_candidates(rows: Float64, weights: Float64) -> Float64:
     size = np.linalg.norm(c, axis=1)
     kept = size > 0.0
     c, size = c[kept] / size[kept][:, None], size[kept]
-    _, index = np.unique(np.round(c, 9), axis=0, return_index=True)
+    _, index = np.unique(np.round(np.column_stack([c, size]), 9), axis=0, return_index=True)
     c, size = c[index], size[index]
     values = relu_sum(unit, w, c)
     cells = c[np.abs(values - size) <= 1e-9 * float(np.abs(w).sum())]
