@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from convexwgan.fitted import FittedGenerator as FittedGenerator
     from convexwgan.models.estimator import ConvexWGAN as ConvexWGAN
     from convexwgan.models.finite_game import FiniteGame as FiniteGame
+    from convexwgan.models.lagrangian_gan import LagrangianGAN as LagrangianGAN
+    from convexwgan.models.procogan import ProCoGAN as ProCoGAN
     from convexwgan.problem import Problem as Problem
     from convexwgan.solution import Solution as Solution
     from convexwgan.spec.discriminator import Discriminator as Discriminator
@@ -43,9 +45,11 @@ _HOME = {
     "FittedDiscriminator": "fitted",
     "FittedGenerator": "fitted",
     "Generator": "spec.generator",
+    "LagrangianGAN": "models.lagrangian_gan",
     "Latent": "spec.latent",
     "LipschitzDiscriminator": "spec.finite_discriminator",
     "NeuronDiscriminator": "spec.finite_discriminator",
+    "ProCoGAN": "models.procogan",
     "Problem": "problem",
     "Regularizer": "spec.regularizer",
     "Solution": "solution",

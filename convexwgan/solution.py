@@ -173,7 +173,11 @@ class Solution:
 
     def __str__(self) -> str:
         numbers = f"value {self.value:.8g}, bound {self.bound:.8g}, relative gap {self.relative_gap:.2g}"
-        return f"{self.status.name}: {numbers}  ({self.wgan!r})"
+        weights = ""
+        if self.realization is not None:
+            second = self.realization
+            weights = f"; weights {second.status.name}: {second.value:.8g}, bound {second.bound:.8g}"
+        return f"{self.status.name}: {numbers}{weights}  ({self.wgan!r})"
 
 
 def _host(weights: Any) -> np.ndarray[Any, Any]:
