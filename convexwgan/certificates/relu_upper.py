@@ -49,11 +49,14 @@ def sphere_upper(rows: Float64, weights: Float64, known: float, slack: float) ->
 
     def bound(pieces: Float64) -> Float64:
         best = _on_cones(_in_blocks(lambda part: _majorant(part, rows, weights, linear, 0), pieces, len(rows)), pieces)
-        for option in (1, 2, 3):  # where the first majorant is too weak
-            weak = np.flatnonzero(best > good_enough)
-            if len(weak):
-                part = pieces[weak]
-                q = np.concatenate([_majorant(p, rows, weights, linear, option) for p in _split(part, len(rows))])
+        weak = np.flatnonzero(best > good_enough)
+        if len(weak):  # where the first majorant is too weak
+            part = pieces[weak]
+            zero, one = (
+                np.concatenate([_majorant(p, rows, weights, linear, t) for p in _split(part, len(rows))])
+                for t in (2, 3)
+            )
+            for q in (zero, one, _between(zero, one)):
                 best[weak] = np.minimum(best[weak], _on_cones(q, part))
         return best
 
@@ -74,12 +77,13 @@ def _merged(rows: Float64, weights: Float64) -> tuple[Float64, Float64, Float64,
     leading = unit[np.arange(len(unit)), np.argmax(np.abs(unit) > 0.1, axis=1)]
     flipped = leading < 0.0
     turned = np.where(flipped[:, None], -unit, unit)
-    linear = np.asarray((w * flipped) @ unit)  # w(−t)₊ = w(t)₊ − wt, and −t = unitᵀu
+    linear: Float64 = np.asarray((w * flipped) @ unit, dtype=np.float64)  # w(−t)₊ = w(t)₊ − wt, and −t = unitᵀu
     _, first, group = np.unique(np.round(turned, 11), axis=0, return_index=True, return_inverse=True)
     total = np.bincount(group.ravel(), weights=w, minlength=len(first))
     error = float(np.abs(w) @ np.linalg.norm(turned - turned[first][group.ravel()], axis=1))
     small = np.abs(total) <= 4.0 * EPS * float(np.abs(w).sum())
-    return turned[first][~small], total[~small], linear, error + float(np.abs(total[small]).sum())
+    kept: Float64 = np.asarray(total[~small], dtype=np.float64)
+    return turned[first][~small], kept, linear, error + float(np.abs(total[small]).sum())
 
 
 def _split(pieces: Float64, width: int) -> list[Float64]:
@@ -107,7 +111,7 @@ def _octants() -> Float64:
 def _majorant(cones: Float64, rows: Float64, weights: Float64, linear: Float64, option: int) -> Float64:
     """q (m, d): a linear majorant's values on the generators of cones (m, d, d).
 
-    ``option`` chooses t_a for rows with w < 0 that cross the cone: 1 or 0 by the cone's middle, a chord's slope, 0, or 1.
+    ``option`` chooses t_a for rows with w < 0 that cross the cone: by its middle (0), 0 (2) or 1 (3).
     """
     values = cones @ rows.T
     q = np.maximum(values, 0.0) @ np.maximum(weights, 0.0) + cones @ linear
@@ -117,9 +121,16 @@ def _majorant(cones: Float64, rows: Float64, weights: Float64, linear: Float64, 
     if option:
         top, bottom = values.max(axis=1), values.min(axis=1)
         crossing = (top > 0.0) & (bottom < 0.0)
-        chord = top / np.where(crossing, top - bottom, 1.0) if option == 1 else np.full_like(top, option - 2.0)
-        t = np.where(crossing, chord, t)
+        t = np.where(crossing, option - 2.0, t)
     return np.asarray(q + np.einsum("mdk,mk->md", values, t * weights[concave]))
+
+
+def _between(zero: Float64, one: Float64) -> Float64:
+    """The majorant (1 − τ)q₀ + τq₁, 0 ≤ τ ≤ 1, of the smallest values: the same t_a on all rows that cross."""
+    step = one - zero
+    size = np.einsum("ij,ij->i", step, step)
+    tau = -np.einsum("ij,ij->i", zero, step) / np.where(size > 0.0, size, 1.0)
+    return np.asarray(zero + np.clip(tau, 0.0, 1.0)[:, None] * step)
 
 
 def _on_cones(q: Float64, cones: Float64) -> Float64:

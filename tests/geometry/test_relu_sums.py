@@ -49,7 +49,7 @@ def test_no_direction_beats_the_maxima_and_the_proven_bound_is_tight(d: int, see
 
 
 def test_a_wrong_known_value_cannot_lower_the_proven_bound() -> None:
-    rows, w = case(0, 9, 3)
+    rows, w = case(0, 9, 2)
     best = float(sphere_maxima(rows, w).values[0])
     assert sphere_upper(rows, w, 0.5 * best, 0.1 * best) >= best * (1.0 - 1e-12)
 
