@@ -203,7 +203,7 @@ class FittedGenerator:
 
 @dataclass(frozen=True, eq=False)
 class FittedDiscriminator:
-    """The optimal adversary D(x) = Σ_j σ(xᵀu_j) v_j + xᵀy, read off the dual.
+    """The optimal adversary D(x) = Σ_j σ(xᵀu_j + b_j) v_j + xᵀy, read off the dual.
 
     Attributes:
         spec: the architecture.
@@ -226,8 +226,8 @@ class FittedDiscriminator:
             raise InputError("X", X, f"have {self.u.shape[1]} columns", "give samples with the features of the data")
         T = X @ like(X, self.u.T)
         if self.spec.kind == "relu":
-            xp = namespace(X)
-            return xp.clip(T if self.b is None else T + like(X, self.b), min=0.0) @ like(X, self.v)
+            T = T if self.b is None else T + like(X, self.b)
+            return namespace(X).clip(T, min=0.0) @ like(X, self.v)
         a, b, c = self.spec.activation
         value = (a * T**2 + b * T + c) @ like(X, self.v)
         return value if self.skip is None else value + X @ like(X, self.skip)
@@ -241,6 +241,8 @@ class FittedDiscriminator:
 def fitted_discriminator(spec: Discriminator, dual: dict[str, Float64]) -> FittedDiscriminator:
     """The adversary of named dual arrays; the last column of ``u`` is the bias where neurons have one."""
     u, v = dual["u"], dual["v"]
+    if "b" in dual:
+        return FittedDiscriminator(spec, u, v, dual.get("skip"), dual["b"])
     if spec.kind == "relu" and spec.bias:
         return FittedDiscriminator(spec, u[:, :-1], v, None, u[:, -1])
     return FittedDiscriminator(spec, u, v, dual.get("skip"))

@@ -12,6 +12,7 @@ from convexwgan.errors import InputError
 from convexwgan.spec.generator import Generator
 from convexwgan.spec.latent import DrawnNoise, Latent
 from convexwgan.spec.validation import count, within_memory
+from convexwgan.spec.wgan import WGAN
 
 
 def read_noise(generator: Generator, X: Array, Z: Any, normalize: str) -> tuple[Array | None, Latent | None]:
@@ -81,3 +82,16 @@ def data_checksum(X: Array, Z: Array | None) -> tuple[float, ...]:
         for part in parts
         for number in (float(namespace(part).sum(part)), float(namespace(part).linalg.vector_norm(part)))
     )
+
+
+def check_equal_masses(wgan: WGAN, n_real: int, n_fake: int, normalize: str) -> None:
+    """With biases the sums over different counts are infinitely far apart: the slope n_r − n_f of b → ∞ stays.
+
+    Raises:
+        InputError: as said.
+    """
+    discriminator, generator = wgan.players
+    counted = normalize == "sum" and generator.kind != "distribution" and n_real != n_fake
+    if discriminator.bias and counted:
+        remedy = 'use normalize="mean", which compares averages'
+        raise InputError("n_fake", n_fake, f"be n_r = {n_real} for sums of neurons with bias", remedy)

@@ -67,6 +67,7 @@ def claim_of(candidate: Candidate, problem: Problem) -> PlainClaim:
         weights=_narrowed(weights, problem),
         neurons_u=_host(neurons.u),
         neurons_v=_host(neurons.v),
+        neurons_b=_host(neurons.b),
         skip=_host(neurons.skip),
         output_multiplier=_host(H),
         hidden=None
@@ -103,6 +104,7 @@ def _with_network(problem: Problem, audit: Audit, candidate: Candidate, stats: S
     realization, generator = realized(problem, G, run)
     start = time.perf_counter()
     claim = replace(realization.claim, neurons_u=audit.neurons_u, neurons_v=audit.neurons_v, skip=audit.skip)
+    claim = replace(claim, neurons_b=audit.neurons_b)
     claim = replace(claim, output_multiplier=audit.output_multiplier, value=None, bound=None)
     final = certify(problem.evidence, claim, tol=run.limits.tol, repair=False)
     times = {**stats.times, "realize": realization.stats.seconds, "certify_network": time.perf_counter() - start}
@@ -115,6 +117,7 @@ def _wrapped(problem: Problem, audit: Audit, generator: FittedGenerator | None, 
     arrays = {
         "u": audit.neurons_u,
         "v": audit.neurons_v,
+        "b": audit.neurons_b,
         "skip": audit.skip,
         "output_multiplier": audit.output_multiplier,
     }
@@ -161,8 +164,14 @@ def network_of(W1: Float64, W2: Float64, problem: Problem) -> FittedGenerator:
 
 
 def _discriminator(problem: Problem, status: Status, dual: dict[str, Float64]) -> FittedDiscriminator | None:
-    """The adversary, only where it attains the value: no neurons are claimed across a duality gap."""
+    """The adversary, only where it attains the value: no neurons are claimed across a duality gap.
+
+    Such a gap has a p-norm, p > 1, under ReLU neurons: there the neurons prove a bound on ‖w‖_p^p, not on the game.
+    """
     if "u" not in dual or status is not Status.CERTIFIED:
+        return None
+    regularizer = problem.wgan.regularizer
+    if problem.wgan.players[0].kind == "relu" and regularizer.kind == "norm" and regularizer.p > 1.0:
         return None
     return fitted_discriminator(problem.wgan.players[0], dual)
 

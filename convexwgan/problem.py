@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from convexwgan.arrays import as_samples, column_names, device_of, to_numpy64
-from convexwgan.certificates.evidence import gather
+from convexwgan.certificates.evidence import Evidence, gather_evidence
 from convexwgan.errors import InputError
 from convexwgan.geometry.distances import Distance, linear_distance, polynomial_distance, quadratic_distance
 from convexwgan.geometry.moments import moments_of
 from convexwgan.geometry.polynomials import lifted_dimension
 from convexwgan.geometry.relu_distances import relu_distance
-from convexwgan.inputs import data_checksum, data_fingerprint, fake_count, read_noise
+from convexwgan.inputs import check_equal_masses, data_checksum, data_fingerprint, fake_count, read_noise
 from convexwgan.judged import Callback, better_of, check_warm_start, judged
 from convexwgan.relu_weights import WeightRun
 from convexwgan.solution import Solution
@@ -31,7 +31,7 @@ from convexwgan.spec.wgan import WGAN
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.explanation import Explanation, explain_route
-from convexwgan.theory.forms import Normalize
+from convexwgan.theory.forms import Form, Line, Normalize
 from convexwgan.theory.routes import Route, first_form, plan
 
 logger = logging.getLogger("convexwgan")
@@ -97,9 +97,25 @@ class Problem:
         return GameData(self.wgan, self.X, self.Z, self.latent, self.n_fake, self.normalize)
 
     @cached_property
-    def evidence(self) -> Any:
+    def evidence(self) -> Evidence:
         """The same data as ``certificates/`` sees them: recomputed by its own code in float64 NumPy."""
-        return gather(self.wgan, self.X, Z=self.Z, latent=self.latent, n_fake=self.n_fake, normalize=self.normalize)
+        return gather_evidence(
+            self.wgan, self.X, Z=self.Z, latent=self.latent, n_fake=self.n_fake, normalize=self.normalize
+        )
+
+    @property
+    def root(self) -> Form:
+        """The game as the user wrote it, with what of the data's shape the theorems ask for."""
+        return first_form(self.wgan, self.normalize, self.is_population, self._line)
+
+    @property
+    def _line(self) -> Line:
+        """Whether the game is one of numbers under biased ReLU neurons, and n_f a multiple of n_r."""
+        discriminator, generator = self.wgan.players
+        one_feature = discriminator.bias and int(self.X.shape[1]) == 1
+        if not one_feature or self.is_population or generator.kind == "distribution":
+            return ""
+        return "nested" if self.n_fake % int(self.X.shape[0]) == 0 else "general"
 
     def route(self, method: str = "auto") -> Route:
         """The cheapest chain of theorems that ends in a form which ``method`` runs.
@@ -109,7 +125,7 @@ class Problem:
         """
         given: Any = method
         if not isinstance(given, str) or given not in self._routes:
-            self._routes[method] = plan(first_form(self.wgan, self.normalize, self.is_population), method)
+            self._routes[method] = plan(self.root, method)
         return self._routes[method]
 
     @cached_property
@@ -180,6 +196,7 @@ class Problem:
         route = self.route(method)
         limits = Limits(solver, tol, max_iter, time_limit, verbose, options)
         limits.check(route.method)
+        check_equal_masses(self.wgan, int(self.X.shape[0]), self.n_fake, self.normalize)
         check_warm_start(warm_start, self)
         self._forget_changed_data()
         candidate, times = self._candidate(route, limits, callback)
@@ -306,8 +323,7 @@ class Problem:
         """
         from convexwgan.solvers.conic_forms import relaxed_model
 
-        root = first_form(self.wgan, self.normalize, self.is_population)
-        return relaxed_model(root, self.data).problem
+        return relaxed_model(self.root, self.data).problem
 
     def export(self, path: str | Path) -> Path:
         """Write the conic form as CBF (.cbf) or SDPA (.dat-s).
@@ -322,7 +338,7 @@ class Problem:
     def _conic_form(self) -> Any:
         from convexwgan.solvers.conic_forms import conic_last_form
 
-        return conic_last_form(first_form(self.wgan, self.normalize, self.is_population))
+        return conic_last_form(self.root)
 
     def fingerprint(self) -> str:
         """SHA-256 of the data (X, noise, counts, convention), as hexadecimal text."""

@@ -143,6 +143,7 @@ class Solution:
             weights=weights,
             neurons_u=self.dual.get("u"),
             neurons_v=self.dual.get("v"),
+            neurons_b=self.dual.get("b"),
             skip=self.dual.get("skip"),
             output_multiplier=self.dual.get("output_multiplier"),
             value=None if infeasible else self.value,

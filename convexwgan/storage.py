@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT = "convexwgan"
 VERSION = 1
-_DUAL = ("u", "v", "skip", "output_multiplier")
+_DUAL = ("u", "v", "b", "skip", "output_multiplier")
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 

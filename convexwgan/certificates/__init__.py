@@ -7,9 +7,8 @@ from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.certificate import Certificate, Check, Infeasibility, Scope, Status
 from convexwgan.certificates.certify import certify, lower_bound
 from convexwgan.certificates.claim import Claim, PlainClaim
-from convexwgan.certificates.evidence import gather
 from convexwgan.certificates.infeasibility import find_infeasibility
-from convexwgan.certificates.moments import GameEvidence
+from convexwgan.certificates.moments import GameEvidence, gather
 from convexwgan.certificates.verify import verify
 
 __all__ = [

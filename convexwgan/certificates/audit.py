@@ -1,4 +1,4 @@
-"""What a judge hands back: the certificate and the arrays that it is about."""
+"""Audit: what the judge returns, a certificate with the arrays that it is about."""
 
 from __future__ import annotations
 
@@ -24,3 +24,4 @@ class Audit:
     skip: Float64 | None = None
     output_multiplier: Float64 | None = None
     repaired: bool = False
+    neurons_b: Float64 | None = None

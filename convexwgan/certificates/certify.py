@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from convexwgan.arrays import Float64
 from convexwgan.certificates.adversary import Adversary, no_adversary, read_adversary, read_array
 from convexwgan.certificates.attained import Attained, attain
 from convexwgan.certificates.audit import Audit
@@ -16,9 +15,11 @@ from convexwgan.certificates.bounds import ANY_SCALE, LowerBound, Scales, discri
 from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
 from convexwgan.certificates.certify_measure import certify_measure
 from convexwgan.certificates.claim import Claim
+from convexwgan.certificates.claimed_weights import read_weights
 from convexwgan.certificates.costs import value_scale
-from convexwgan.certificates.features import ReluLatents
 from convexwgan.certificates.infeasibility import find_infeasibility
+from convexwgan.certificates.line_certify import certify_line
+from convexwgan.certificates.line_games import LineEvidence
 from convexwgan.certificates.measures import MeasureEvidence
 from convexwgan.certificates.moments import GameEvidence
 from convexwgan.certificates.repair import is_feasible, repair
@@ -28,7 +29,7 @@ Checks = tuple[Check, ...]
 
 
 def certify(
-    evidence: GameEvidence | MeasureEvidence,
+    evidence: GameEvidence | LineEvidence | MeasureEvidence,
     claim: Claim,
     *,
     tol: float,
@@ -59,8 +60,10 @@ def certify(
     """
     if isinstance(evidence, MeasureEvidence):
         return certify_measure(evidence, claim, tol=tol, repair=repair, scales=scales)
+    if isinstance(evidence, LineEvidence):
+        return certify_line(evidence, claim, tol=tol, repair=repair)
     adversary, dual_checks = read_adversary(evidence, claim)
-    W, dtype, weight_checks = _read_weights(evidence, claim)
+    W, dtype, weight_checks = read_weights(evidence, claim)
     if W is None:
         return _without_generator(evidence, adversary, tol, dual_checks + weight_checks)
     paid = _network_cost(evidence, claim)
@@ -121,38 +124,6 @@ def _may_be_infeasible(evidence: GameEvidence, attained: Attained) -> bool:
     if evidence.discriminator.kind == "polynomial":  # rays are searched for, which takes a while
         return not is_feasible(evidence, attained)
     return attained.violation > 0.0
-
-
-def _read_weights(evidence: GameEvidence, claim: Claim) -> tuple[Float64 | None, np.dtype[Any], Checks]:
-    """The claimed weights in float64 with their own dtype; None with a failing check when malformed."""
-    dtype: np.dtype[Any] = np.dtype(np.float64)
-    if claim.hidden is not None:
-        return _read_network(evidence, claim.hidden)
-    if claim.weights is None:
-        return None, dtype, ()
-    W = read_array(claim.weights)
-    if str(getattr(claim.weights, "dtype", "")).endswith("float32"):
-        dtype = np.dtype(np.float32)
-    expected = (evidence.latents.width, evidence.dim)
-    if W.shape != expected or not bool(np.isfinite(W).all()):
-        detail = f"shape {W.shape}, expected {expected} and finite"
-        return None, dtype, (Check("the weights are well formed", False, detail),)
-    return W, dtype, ()
-
-
-def _read_network(evidence: GameEvidence, hidden: Any) -> tuple[Float64 | None, np.dtype[Any], Checks]:
-    """The output of a claimed ReLU network on the problem's own noise, in the coordinates of the latent side."""
-    dtype: np.dtype[Any] = np.dtype(np.float64)
-    latents = evidence.latents
-    W1, W2 = (read_array(part) for part in hidden)
-    failed = Check("the network is well formed", False, f"shapes {W1.shape} and {W2.shape}")
-    if not isinstance(latents, ReluLatents) or W1.ndim != 2 or W2.ndim != 2:
-        return None, dtype, (failed,)
-    fits = W1.shape == (latents.network_input.shape[1], len(W2)) and W2.shape[1] == evidence.dim
-    if not fits or not bool(np.isfinite(W1).all() and np.isfinite(W2).all()):
-        return None, dtype, (failed,)
-    G = np.maximum(latents.network_input @ W1, 0.0) @ W2
-    return latents.coordinates_of(G), dtype, ()
 
 
 def _network_cost(evidence: GameEvidence, claim: Claim) -> float | None:

@@ -13,7 +13,8 @@ class Claim(Protocol):
     """A claimed solution in the user's variables.
 
     weights: W (d_f, d_r), W̃ (D, d_r) for a polynomial generator, G (n_f, d_r) for a free one, or None.
-    neurons_u (k, d_r), neurons_v (k,), skip (d_r,): D(x) = Σ σ(xᵀu_j)v_j + xᵀskip, a dual point.
+    neurons_u (k, d_r), neurons_v (k,), skip (d_r,): D(x) = Σ σ(xᵀu_j)v_j + xᵀskip, a dual point; neurons_b (k,):
+    biases, D(x) = Σ σ(xᵀu_j + b_j)v_j, where the neurons have them.
     hidden: (W₁, W₂) of a ReLU network in place of weights; its output is computed from the problem's own noise.
     output_multiplier: H (n_f, d_r) with ZᵀH = z̄yᵀ, for a norm or custom cost of the output.
     value, bound: what the claimant says that the generator attains, and that no generator can beat.
@@ -25,6 +26,8 @@ class Claim(Protocol):
     def neurons_u(self) -> Weights | None: ...
     @property
     def neurons_v(self) -> Weights | None: ...
+    @property
+    def neurons_b(self) -> Weights | None: ...
     @property
     def skip(self) -> Weights | None: ...
     @property
@@ -49,3 +52,4 @@ class PlainClaim:
     value: float | None = None
     bound: float | None = None
     hidden: tuple[Weights, Weights] | None = None
+    neurons_b: Weights | None = None

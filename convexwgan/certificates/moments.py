@@ -168,7 +168,7 @@ class GameEvidence:
         return 0.5 * self.strength * self.real.m_norm**2 / self.latents.rho_upper
 
 
-def gather_moments(
+def gather(
     wgan: WGAN,
     X: Array,
     *,
@@ -192,7 +192,7 @@ def gather_moments(
 
     >>> from convexwgan.spec.discriminator import Discriminator
     >>> wgan = Discriminator.quadratic(beta=1.0) + Generator.free()
-    >>> gather_moments(wgan, np.eye(2)).real.M.tolist()
+    >>> gather(wgan, np.eye(2)).real.M.tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
     if normalize not in ("sum", "mean"):
@@ -204,7 +204,7 @@ def gather_moments(
     X = as_samples(X, "X")
     real = real_moments(X, normalize)
     sees_weights = wgan.regularizer.of == "weights"
-    return GameEvidence(wgan, real, _latents(generator, Z, latent, n_fake or real.n, normalize, not sees_weights))
+    return GameEvidence(wgan, real, latents_of(generator, Z, latent, n_fake or real.n, normalize, not sees_weights))
 
 
 def real_moments(X: Array, normalize: Normalize) -> RealMoments:
@@ -220,7 +220,7 @@ def real_moments(X: Array, normalize: Normalize) -> RealMoments:
     return RealMoments(weight * n, n, weight * m, 0.5 * (M + M.T), eps_of(X))
 
 
-def _latents(
+def latents_of(
     generator: Generator, Z: Any, latent: Latent | None, n_fake: int, normalize: Normalize, is_scaled: bool
 ) -> Latents:
     """The latent side; columns of features are scaled where the cost does not see the weights."""

@@ -14,7 +14,9 @@ from convexwgan.certificates.bounds import LowerBound, Scales, discriminator_bou
 from convexwgan.certificates.certificate import Certificate, Check
 from convexwgan.certificates.certify import certify
 from convexwgan.certificates.claim import Claim
-from convexwgan.certificates.evidence import Evidence, gather
+from convexwgan.certificates.evidence import Evidence, gather_evidence
+from convexwgan.certificates.line_certify import same_line_discriminator
+from convexwgan.certificates.line_games import LineEvidence
 from convexwgan.certificates.measures import MeasureEvidence, measure_bound
 from convexwgan.certificates.moments import GameEvidence, Normalize
 from convexwgan.certificates.weights import weight_checks
@@ -78,7 +80,7 @@ def verify(problem: ProblemLike, solution: SolutionLike) -> Certificate:
         if not hasattr(value, part):
             raise InputError(subject, value, f"be a {subject.capitalize()}", "call verify(problem, solution)")
     claim, tol = solution.claim, float(solution.tol)
-    evidence = gather(
+    evidence = gather_evidence(
         problem.wgan,
         problem.X,
         Z=problem.Z,
@@ -160,6 +162,8 @@ def _close(claimed: float, recomputed: float, allowance: float) -> bool:
 
 def _same_discriminator(evidence: Evidence, certificate: Certificate, claim: Claim, precision: float) -> list[Check]:
     """The stored discriminator is dual feasible as it stands, and alone proves the claimed bound."""
+    if isinstance(evidence, LineEvidence):
+        return same_line_discriminator(evidence, certificate, claim, _allowance(certificate, precision))
     adversary, _ = read_adversary(evidence, claim)
     if adversary is None or certificate.infeasibility is not None:
         return []

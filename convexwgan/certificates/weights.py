@@ -11,8 +11,8 @@ import numpy as np
 
 from convexwgan.arrays import Float64
 from convexwgan.certificates.certificate import Certificate, Check, Status
+from convexwgan.certificates.evidence import Evidence
 from convexwgan.certificates.features import FEW_CELLS, ReluLatents
-from convexwgan.certificates.moments import GameEvidence
 from convexwgan.certificates.pricing import PriceBound
 from convexwgan.certificates.realization import certify_realization
 from convexwgan.certificates.relaxation import Multipliers
@@ -24,9 +24,7 @@ EVIDENCE = ("D", "N_aa", "N_bb", "N_ab")
 ALL_FACTORS = "bracket over all factors"
 
 
-def judge_weights(
-    evidence: GameEvidence, W1: Float64, W2: Float64, dual: Mapping[str, Float64], tol: float
-) -> Certificate:
+def judge_weights(evidence: Evidence, W1: Float64, W2: Float64, dual: Mapping[str, Float64], tol: float) -> Certificate:
     """What a network and its dual arrays prove about the least weights for the target that they come with.
 
     ½(‖W₁‖_F² + ‖W₂‖_F²)  ≥  min s.t. (NW₁)₊W₂ = G  ≥  ⟨R, G⟩ / max_{‖u‖≤1} ‖Rᵀ(Nu)₊‖₂
@@ -79,7 +77,7 @@ def _over_all_factors(N: Float64, G: Float64, certificate: Certificate) -> Check
 
 
 def weight_checks(
-    evidence: GameEvidence, hidden: tuple[Any, Any] | None, realization: Any, precision: float
+    evidence: Evidence, hidden: tuple[Any, Any] | None, realization: Any, precision: float
 ) -> tuple[Check, ...]:
     """Whether a stored realization is what it says: the generator's own network, its weights, its bound, its status.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convexwgan.problem import Problem
 from convexwgan.report.style import CHOSEN, CUT, axes_or_new
 from convexwgan.theory.forms import Form
-from convexwgan.theory.routes import first_form, reduction_graph
+from convexwgan.theory.routes import reduction_graph
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,7 @@ def route(problem: Problem, ax: Axes | None = None) -> Axes:
 
 def place(problem: Problem) -> Placed:
     """The layout: rows by distance from the game, the chosen route in the first column."""
-    graph = reduction_graph(first_form(problem.wgan, problem.normalize, problem.is_population))
+    graph = reduction_graph(problem.root)
     chosen = _forms_of(problem)
     places = {form: (0, row) for row, form in enumerate(chosen)}
     taken: dict[int, int] = {}

@@ -12,6 +12,7 @@ import numpy as np
 
 from convexwgan.arrays import Array, like, namespace, to_numpy64
 from convexwgan.geometry.spectra import singular_value_threshold
+from convexwgan.solvers.line import solve_least_spread
 from convexwgan.theory.candidate import Candidate, MomentPoint
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form, Stage
@@ -145,6 +146,7 @@ _RULES: dict[Stage, Callable[[Form, GameData], Candidate]] = {
     Stage.SHIFTED_THRESHOLD: shifted_threshold,
     Stage.MATCHED_SPECTRA: matched_spectra,
     Stage.MEAN_ZONOTOPE: mean_zonotope,
+    Stage.LEAST_SPREAD: solve_least_spread,
 }
 
 

@@ -15,12 +15,14 @@ from convexwgan.solvers.conic import (
     ConicResult,
     ConicStatus,
     covariance_program,
+    line_program,
     mean_program,
     phase_one,
     polynomial_program,
     run,
 )
 from convexwgan.solvers.conic.memory import check_memory
+from convexwgan.solvers.line import line_candidate
 from convexwgan.solvers.memory import conic_shapes
 from convexwgan.solvers.run import Limits
 from convexwgan.theory.candidate import Candidate, MomentPoint
@@ -44,9 +46,16 @@ def solve_conic_form(form: Form, data: GameData, limits: Limits) -> Candidate:
     }
     undecided = result.status is ConicStatus.FAILED and not form.discriminator.norm_bound
     if result.status is ConicStatus.INFEASIBLE or undecided:
+        if form.stage is Stage.LINE_PROGRAM:
+            reason = "the conic solver finds no output within β_d"
+            return Candidate(infeasible=reason, multipliers=_quantile_prices(result), stats=stats)
         return _evidence(form, data, limits).having(stats=stats)
     if result.status in (ConicStatus.FAILED, ConicStatus.UNBOUNDED) or not result.values:
         return Candidate(stopped=result.stopped or result.status.value, stats=stats)
+    if form.stage is Stage.LINE_PROGRAM:
+        candidate = line_candidate(result.values["w"], float(result.values["beta"]), data)
+        multipliers = {**candidate.multipliers, **_quantile_prices(result)}
+        return candidate.having(multipliers=multipliers, stopped=result.stopped, stats=stats)
     return _read(form, data, result).having(
         multipliers=_moved(result.multipliers, data), stopped=result.stopped, stats=stats
     )
@@ -62,6 +71,11 @@ def exact_model(form: Form, data: GameData, natural: bool = False) -> ConicModel
     beta = None if form.discriminator.norm_bound else data.beta
     if form.stage is Stage.CONE_PROGRAM:
         return _mean_model(form, data, beta, natural)
+    if form.stage is Stage.LINE_PROGRAM:
+        x = to_numpy64(data.X)[:, 0]
+        return line_program(
+            x, data.n_fake, beta=beta, regularizer=form.regularizer, weight=data.fake_weight, natural=natural
+        )
     M, m = to_numpy64(data.moments.second), to_numpy64(data.moments.first)
     strength = form.regularizer.strength
     if form.stage is Stage.COVARIANCE_PROGRAM:
@@ -84,7 +98,7 @@ def natural_model(form: Form, data: GameData) -> ConicModel:
 
 def rank_obstacle(form: Form, data: GameData) -> str | None:
     """Why a program in moments may be only a lower bound: its S has a rank that the output cannot have."""
-    if form.stage is Stage.CONE_PROGRAM:
+    if form.stage in (Stage.CONE_PROGRAM, Stage.LINE_PROGRAM):
         return None
     carries_mean = not data.mean_is_zero and (form.discriminator.skip or form.stage is Stage.MOMENT_PROGRAM)
     available = data.rank - carries_mean
@@ -223,6 +237,14 @@ def _mean(form: Form, data: GameData, result: ConicResult) -> Float64 | None:
     if form.stage is Stage.MOMENT_PROGRAM:
         return result.values["s"]
     return to_numpy64(data.moments.first) if form.discriminator.skip else None
+
+
+def _quantile_prices(result: ConicResult) -> dict[str, Any]:
+    """The multipliers of both families of quantile constraints as one array (T, 2), the last of the second 0."""
+    if "below" not in result.multipliers:
+        return {}
+    below, above = result.multipliers["below"], result.multipliers["above"]
+    return {"H": np.column_stack([below, np.append(above, 0.0)])}
 
 
 def _moved(arrays: dict[str, Float64], data: GameData) -> dict[str, Any]:

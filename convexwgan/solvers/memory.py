@@ -34,6 +34,8 @@ def conic_shapes(
         return "covariance", {"d": dim}
     if last.stage is Stage.MOMENT_PROGRAM:
         return "polynomial", {"d": dim}
+    if last.stage is Stage.LINE_PROGRAM:
+        return "mean_norm", {"d": 1, "n": 2 * n_fake}
     shapes = {"d": dim} if last.is_free else {"d": dim, "p": features}
     quadratic = last.regularizer.is_quadratic
     if last.is_free or (last.regularizer.of == "output" and not quadratic):

@@ -22,11 +22,15 @@ class MomentPoint:
 
 @dataclass(frozen=True)
 class Neurons:
-    """A discriminator read off a dual point: ‖u_j‖ ≤ 1 as rows (k, d), v (k,), skip y (d,) or None."""
+    """A discriminator read off a dual point: ‖u_j‖ ≤ 1 as rows (k, d), v (k,), skip y (d,) or None.
+
+    ``b`` (k,): biases, or None where the neurons have none.
+    """
 
     u: Array
     v: Array
     skip: Array | None = None
+    b: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from convexwgan.spec.regularizer import Regularizer
 from convexwgan.spec.wgan import WGAN
 
 Normalize = Literal["sum", "mean"]
+Line = Literal["", "nested", "general"]
 
 
 class Stage(Enum):
@@ -30,6 +31,8 @@ class Stage(Enum):
     SHIFTED_THRESHOLD = "closed form: centred eigenvalues are thresholded"
     MATCHED_SPECTRA = "closed form: spectra are matched, largest with largest"
     MEAN_ZONOTOPE = "closed form: one neuron at the farthest vertex of the zonotope"
+    LEAST_SPREAD = "closed form: sorted samples are regressed towards each other"
+    LINE_PROGRAM = "convex program in the sorted outputs"
     JOINT_WEIGHTS = "search over networks with the thresholded moments"
     CONE_PROGRAM = "second-order cone program in W"
     COVARIANCE_PROGRAM = "semidefinite program in S"
@@ -38,7 +41,14 @@ class Stage(Enum):
 
 
 CLOSED_FORMS = frozenset(
-    {Stage.MEAN_SHRINKAGE, Stage.THRESHOLD, Stage.SHIFTED_THRESHOLD, Stage.MATCHED_SPECTRA, Stage.MEAN_ZONOTOPE}
+    {
+        Stage.MEAN_SHRINKAGE,
+        Stage.THRESHOLD,
+        Stage.SHIFTED_THRESHOLD,
+        Stage.MATCHED_SPECTRA,
+        Stage.MEAN_ZONOTOPE,
+        Stage.LEAST_SPREAD,
+    }
 )
 CONIC_FORMS = frozenset(stage for stage in Stage if stage.name.endswith("_PROGRAM"))
 
@@ -50,6 +60,8 @@ class Form:
     ``lifted``: a polynomial generator has become a linear one on lifted noise Z̃ (Theorem 4.2), a ReLU one a
     linear one on a basis of its reachable outputs (Theorem 2.1).
     ``population``: the noise is a distribution, not a sample.
+    ``line``: samples of one feature under a ReLU discriminator with bias: "nested" where n_f is a multiple of n_r,
+    "general" otherwise, "" for everything else.
     """
 
     stage: Stage
@@ -57,6 +69,7 @@ class Form:
     normalize: Normalize = "sum"
     population: bool = False
     lifted: bool = False
+    line: Line = ""
 
     @property
     def discriminator(self) -> Discriminator:
@@ -122,6 +135,8 @@ def _formula(form: Form) -> str:
         value = "1ᵀD(X) − 1ᵀD(G)" if not mean else "mean D(X) − mean D(G)"
         decay = "" if discriminator.norm_bound else f" − {discriminator.beta_text} Σ_j |v_j|"
         return f"min_G max_D {value} + {cost}{decay}"
+    if form.stage in (Stage.LEAST_SPREAD, Stage.LINE_PROGRAM):
+        return _with_distance(form, cost, "max_k |T_k(w) − T_k(x)|, |B_k(w) − B_k(x)|")
     if form.stage in (Stage.DISTANCE, Stage.PENALTY):
         return _with_distance(form, cost, f"max_{{‖u‖≤1}} |1ᵀσ(Xu) − 1ᵀσ({output}u)|")
     if form.stage is Stage.MEASURE_GAME:

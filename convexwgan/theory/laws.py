@@ -18,6 +18,7 @@ from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form, Stage
 from convexwgan.theory.population_laws import measure_payoff, rival_measure, rival_neurons
 from convexwgan.theory.reduction import Reduction
+from convexwgan.theory.relu_laws import broken_law
 from convexwgan.theory.routes import Route, Step
 from convexwgan.theory.theorem_4_2_polynomial_generator import hidden_weights
 
@@ -82,6 +83,11 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
         return
     if data.wgan.players[1].kind == "distribution":
         _check_measure_duality(data, solution, slack)
+        return
+    if data.wgan.players[0].kind == "relu":
+        law = broken_law(data, solution, slack)
+        if law is not None:
+            raise AssertionError(f"weak duality is broken: {law}")
         return
     parts, rng = _parts(data, solution.generator), np.random.default_rng(0)
     play = _played(data, parts)
@@ -193,7 +199,8 @@ def output_moments(data: GameData, W: Float64) -> tuple[Float64, Float64]:
         atoms, masses = W[:, :-1], data.mass_fake * W[:, -1]
         return (atoms.T * masses) @ atoms, masses @ atoms
     if not data.is_population:
-        G = W if data.is_free else to_numpy64(data.features) @ W
+        is_output = data.is_free or (data.wgan.players[1].kind == "relu" and len(W) == data.n_fake)
+        G = W if is_output else to_numpy64(data.features) @ W  # a ReLU network's weights come after its output
         return data.fake_weight * (G.T @ G), data.fake_weight * G.sum(axis=0)
     spectrum = data.latent_spectrum
     Y = np.sqrt(to_numpy64(spectrum.values))[:, None] * (to_numpy64(spectrum.vectors).T @ W)
@@ -252,7 +259,7 @@ def check_reduction_inverts(problem: ProblemLike, theorem: Reduction, tol: float
     scale = max(float(np.trace(to_numpy64(data.moments.second))), 1e-300)
     _same_output(theorem, before, after, data, tol * scale)
     _same_discriminator(theorem, before, after, tol)
-    if reduced.lifted and not form.lifted:
+    if reduced.lifted and not form.lifted and form.generator.kind == "polynomial":
         _neurons_recovered(theorem, after, data, tol)
 
 
@@ -301,6 +308,8 @@ def _random_point(form: Form, data: GameData, rng: np.random.Generator) -> Momen
 
 def _random_multipliers(form: Form, data: GameData, rng: np.random.Generator) -> dict[str, Float64]:
     d = data.dim
+    if form.discriminator.kind == "relu":
+        return {"beta": np.asarray(rng.uniform(0.0, 1.0) * data.mean_norm)}
     if form.discriminator.kind == "linear":
         return {"y": rng.standard_normal(d)}
     u = rng.standard_normal((d, d))
@@ -361,6 +370,8 @@ def _matrices(neurons: Neurons) -> Matrices:
 
 
 def _claimed_matrices(multipliers: dict[str, Any]) -> tuple[Float64 | None, Float64 | None, Float64 | None]:
+    if "beta" in multipliers:  # the neurons of a game on the line follow from β and the data
+        return None, None, None
     if "y" in multipliers:
         return None, to_numpy64(multipliers["y"]), None
     if "R" in multipliers:

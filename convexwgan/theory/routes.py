@@ -12,7 +12,7 @@ from convexwgan.spec.discriminator import Discriminator
 from convexwgan.spec.generator import Generator
 from convexwgan.spec.regularizer import Regularizer
 from convexwgan.spec.wgan import WGAN
-from convexwgan.theory.forms import Form, Normalize, Stage
+from convexwgan.theory.forms import Form, Line, Normalize, Stage
 from convexwgan.theory.reduction import Acceptance, Reduction
 from convexwgan.theory.theorems import THEOREMS
 
@@ -44,10 +44,10 @@ class Route:
         return self.last.method
 
 
-def first_form(wgan: WGAN, normalize: Normalize = "sum", population: bool = False) -> Form:
+def first_form(wgan: WGAN, normalize: Normalize = "sum", population: bool = False, line: Line = "") -> Form:
     """The game as the user wrote it."""
     _ = wgan.players  # refuses an incomplete one
-    return Form(Stage.GAME, wgan, normalize, population)
+    return Form(Stage.GAME, wgan, normalize, population, line=line)
 
 
 def reduction_graph(root: Form, theorems: Sequence[Reduction] = THEOREMS) -> nx.DiGraph[Form]:
@@ -143,7 +143,8 @@ def _missing_theorem(form: Form) -> str:
     discriminator, generator = form.discriminator, form.generator
     if discriminator.kind == "relu":
         return (
-            "a ReLU discriminator matches piecewise means (Corollary 3.4), a game that this version does not solve yet"
+            "a ReLU discriminator matches piecewise means (Corollary 3.4), a game that this version does not solve yet "
+            "but for one feature and neurons with bias (Theorem 2.2)"
         )
     if generator.kind == "relu":
         return "a ReLU generator needs a second convex program (Theorem 2.1) that this version does not solve yet"

@@ -20,6 +20,7 @@ from convexwgan.theory.reduction import Reduction
 from convexwgan.theory.s_lemma_moment_matching import MomentMatching
 from convexwgan.theory.shifted_threshold import ShiftedThreshold
 from convexwgan.theory.theorem_2_1_relu_generator import ReluGenerator
+from convexwgan.theory.theorem_2_2_relu_one_dimension import LeastSpreadOutput, SortedOutputs
 from convexwgan.theory.theorem_4_1_convex_in_weights import ConvexInWeights
 from convexwgan.theory.theorem_4_1_linear_generator import LinearThreshold
 from convexwgan.theory.theorem_4_2_polynomial_generator import PolynomialGenerator
@@ -45,4 +46,6 @@ THEOREMS: tuple[Reduction, ...] = (
     CovarianceProgram(),
     MomentProgram(),
     PopulationGame(),
+    SortedOutputs(),
+    LeastSpreadOutput(),
 )

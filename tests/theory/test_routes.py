@@ -12,7 +12,7 @@ from convexwgan import Discriminator, Generator, Regularizer
 from convexwgan.errors import InputError, NotCoveredError
 from convexwgan.spec.wgan import WGAN
 from convexwgan.theory.covariance_program import CovarianceProgram
-from convexwgan.theory.forms import Form
+from convexwgan.theory.forms import Form, Line
 from convexwgan.theory.reduction import Reduction
 from convexwgan.theory.routes import METHODS, first_form, is_covered, nearest_covered, plan, reduction_graph
 from convexwgan.theory.theorem_4_1_linear_generator import LinearThreshold
@@ -29,6 +29,10 @@ SECOND = Discriminator.quadratic(beta=2.0), Discriminator.quadratic(norm_bound=T
 SKIP = Discriminator.quadratic(beta=2.0, skip=True), Discriminator.quadratic(norm_bound=True, skip=True)
 JOINT = Discriminator.polynomial(1, 0.5, 0, beta=2.0), Discriminator.polynomial(1, 0.5, 0, norm_bound=True)
 
+# One feature, biased ReLU neurons: what the data's shape tells the theorems.
+LINE = Discriminator.relu(beta=2.0, bias=True), Discriminator.relu(norm_bound=True, bias=True)
+LINE_OF: dict[str, Line] = {"relu": "nested"}
+
 Chain = tuple[str, ...]
 
 
@@ -39,7 +43,7 @@ def custom(of: str) -> Regularizer:
 def chain(
     wgan: WGAN, method: str = "auto", population: bool = False, theorems: Sequence[Reduction] = THEOREMS
 ) -> Chain:
-    root = first_form(wgan, "mean" if population else "sum", population)
+    root = first_form(wgan, "mean" if population else "sum", population, LINE_OF.get(wgan.players[0].kind, ""))
     return tuple(type(step.theorem).__name__ for step in plan(root, method, theorems).steps)
 
 
@@ -85,6 +89,15 @@ def conic_pairs() -> Iterator[tuple[WGAN, Chain]]:
             yield D + G + OUTPUT, expected(D, G, "MomentMatching", "MomentProgram")
 
 
+def line_pairs(last: str) -> Iterator[tuple[WGAN, Chain]]:
+    for D in LINE:
+        first = "NormBound" if D.norm_bound else "WeightDecay"
+        for G in (FREE, RELU):
+            for R in (OUTPUT,) if D.norm_bound else (OUTPUT, NORM):
+                yield D + G + R, (first, last)
+
+
+ON_THE_LINE, ON_THE_LINE_CONIC = tuple(line_pairs("LeastSpreadOutput")), tuple(line_pairs("SortedOutputs"))
 CLOSED, CONIC = tuple(closed_form_pairs()), tuple(conic_pairs())
 MEASURES = (
     (Discriminator.relu(beta=1.0) + Generator.distribution(), ("WeightDecay", "PopulationGame")),
@@ -108,12 +121,12 @@ def test_a_distribution_against_relus_is_a_linear_program_over_measures(wgan: WG
     assert "dμ" in route.last.formula or "dν" in route.last.formula
 
 
-@pytest.mark.parametrize(("wgan", "names"), CLOSED, ids=lambda value: repr(value))
+@pytest.mark.parametrize(("wgan", "names"), [*CLOSED, *ON_THE_LINE], ids=lambda value: repr(value))
 def test_every_closed_form_pair_takes_its_chain_of_theorems(wgan: WGAN, names: Chain) -> None:
     assert chain(wgan) == chain(wgan, "closed_form") == names
 
 
-@pytest.mark.parametrize(("wgan", "names"), CONIC, ids=lambda value: repr(value))
+@pytest.mark.parametrize(("wgan", "names"), [*CONIC, *ON_THE_LINE_CONIC], ids=lambda value: repr(value))
 def test_every_conic_pair_takes_its_chain_of_theorems(wgan: WGAN, names: Chain) -> None:
     assert chain(wgan, "conic") == names
 
@@ -162,7 +175,8 @@ def test_the_order_of_the_sum_does_not_change_the_route() -> None:
 
 
 def test_every_theorem_is_on_some_route() -> None:
-    used = {name for _, names in (*CLOSED, *CONIC, *BRACKETED, *MEASURES) for name in names}
+    pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC, *MEASURES)
+    used = {name for _, names in pairs for name in names}
     assert used == {type(theorem).__name__ for theorem in THEOREMS}
 
 
@@ -346,7 +360,8 @@ def test_each_theorem_carries_weight_some_route_or_refusal_changes_without_it(na
         except (NotCoveredError, InputError) as error:
             return type(error)
 
-    pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *MEASURES)] + [(w, "conic") for w, _ in CONIC]
+    pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE, *MEASURES)]
+    pairs += [(w, "conic") for w, _ in (*CONIC, *ON_THE_LINE_CONIC)]
     assert any(answer(w, m, THEOREMS) != answer(w, m, without(name)) for w, m in pairs)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from convexwgan.solvers.conic.availability import SOLVERS, SolverStatus, solver_status
 from convexwgan.solvers.conic.covariance import covariance_program
 from convexwgan.solvers.conic.export import export
+from convexwgan.solvers.conic.line import line_program
 from convexwgan.solvers.conic.mean import mean_program
 from convexwgan.solvers.conic.memory import available_bytes, check_memory, predict_bytes
 from convexwgan.solvers.conic.model import ConicModel
@@ -21,6 +22,7 @@ __all__ = [
     "check_memory",
     "covariance_program",
     "export",
+    "line_program",
     "mean_program",
     "phase_one",
     "polynomial_program",

@@ -1,0 +1,88 @@
+"""Theorem 2.2: one feature, ReLU neurons with bias: the game is convex in the sorted outputs, for every β_d."""
+
+from __future__ import annotations
+
+from convexwgan.arrays import to_numpy64
+from convexwgan.geometry.least_spread import least_spread
+from convexwgan.theory.candidate import Candidate
+from convexwgan.theory.data import GameData
+from convexwgan.theory.forms import Form, Stage
+from convexwgan.theory.line_adversary import line_neurons
+from convexwgan.theory.reduction import ELSEWHERE, YES, Acceptance, Condition, Reduction, no
+
+
+class SortedOutputs(Reduction):
+    """dist ≤ β ⇔ |T_k(w) − T_k(x)| ≤ β and |B_k(w) − B_k(x)| ≤ β for all k: linear in w once w is sorted.
+
+    dist and every permutation-invariant R_g see w as a set, so that it may be sorted. The paper's inequalities
+    (its eq 7) are those of β_d ≤ min gap, where the order of x is kept. Unequal counts: integrated quantiles.
+    """
+
+    name = "the outputs are sorted: integrated quantiles are matched"
+    citation = "Sahiner et al. 2022, Theorem 2.2; every β_d and unequal counts MATH 1.6 (ours)"
+    claim = "dist_D = max_t |∫_0^t q_w − ∫_0^t q_x|, also from above, q the quantile functions"
+    cost = 100.0
+
+    def accepts(self, form: Form) -> Acceptance:
+        return accepted_on_the_line(form)
+
+    def apply(self, form: Form) -> Form:
+        return form.at(Stage.LINE_PROGRAM)
+
+    def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
+        return with_adversary(candidate, data)
+
+
+class LeastSpreadOutput(Reduction):
+    """w = the isotonic regression of (x_1 + β, x_2, …, x_{n−1}, x_n − β), moved towards 0 where it has one sign.
+
+    It is majorised by every feasible output, so that one w is the best for Σw_i² and every p-norm. With n_f a
+    multiple of n_r the samples are repeated, which leaves the quantiles as they are.
+    """
+
+    name = "one isotonic regression has the least spread"
+    citation = "MATH 1.6 (ours), after Sahiner et al. 2022, Theorem 2.2"
+    claim = "the same sorted w is optimal for every convex R_g that permutations and changes of sign leave alone"
+
+    def accepts(self, form: Form) -> Acceptance:
+        answer = accepted_on_the_line(form)
+        if answer and form.line != "nested":
+            return no("n_f is no multiple of n_r, so that the largest convex function has kinks between the outputs")
+        if answer and form.discriminator.norm_bound and form.regularizer.kind != "output":
+            return no("under a norm bound the balance of cost and dist is in closed form for Regularizer.output only")
+        return answer
+
+    def apply(self, form: Form) -> Form:
+        return form.at(Stage.LEAST_SPREAD)
+
+    def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
+        copies = data.n_fake // data.n_real
+        return (Condition(f"n_f = {data.n_fake} = {copies}·n_r", copies * data.n_real == data.n_fake),)
+
+    def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
+        return with_adversary(candidate, data)
+
+
+def accepted_on_the_line(form: Form) -> Acceptance:
+    """One feature, ReLU with bias, an output that any order of numbers can be, and a cost that sees no order."""
+    if form.stage not in (Stage.DISTANCE, Stage.PENALTY) or not form.line:
+        return ELSEWHERE
+    if form.generator.kind not in ("free", "relu"):
+        return no(f"{form.generator!r} does not reach its outputs in every order, so that they cannot be sorted")
+    if form.population:
+        return no("the outputs are numbers on sampled noise; draw a sample with Latent.normal(dim).draw(n, rng)")
+    if form.regularizer.of == "weights":
+        return no("the weights see the order of the outputs; Regularizer.output does not")
+    if form.regularizer.kind == "custom":
+        return no("whether a custom cost is left alone by permutations and changes of sign is not known")
+    return YES
+
+
+def with_adversary(candidate: Candidate, data: GameData) -> Candidate:
+    """The discriminator of the population game, which has n_r levels; exact where n_f is a multiple of n_r."""
+    if "beta" not in candidate.multipliers:
+        return candidate
+    beta = float(to_numpy64(candidate.multipliers["beta"]).ravel()[0])
+    x = to_numpy64(data.X)[:, 0]
+    spread = least_spread(x, beta / data.real_weight)
+    return candidate.having(neurons=line_neurons(spread, x, data))
