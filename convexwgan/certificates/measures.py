@@ -46,7 +46,7 @@ class MeasureEvidence:
     mass: float
     normalize: Literal["sum", "mean"]
     beta: float | None
-    latents: None = None
+    latents: Any = None
 
     @property
     def discriminator(self) -> Any:
