@@ -183,7 +183,7 @@ def _same_discriminator(evidence: Evidence, certificate: Certificate, claim: Cla
     return checks
 
 
-def _own_bound(evidence: Evidence, adversary: Adversary, window: Scales) -> LowerBound:
+def _own_bound(evidence: GameEvidence | MeasureEvidence, adversary: Adversary, window: Scales) -> LowerBound:
     """What the discriminator proves as it stands."""
     if isinstance(evidence, MeasureEvidence):
         found = measure_bound(evidence, adversary.u, adversary.v, window)
@@ -191,7 +191,7 @@ def _own_bound(evidence: Evidence, adversary: Adversary, window: Scales) -> Lowe
     return discriminator_bound(evidence, adversary, window)
 
 
-def _dual_excess(evidence: Evidence, adversary: Adversary) -> tuple[float, str]:
+def _dual_excess(evidence: GameEvidence | MeasureEvidence, adversary: Adversary) -> tuple[float, str]:
     """The largest relative violation of ‖u_j‖ ≤ 1, λ_max(R) ≤ β_g/2, Σ|v_j| minimal or ≤ 1, y = (2/ρ)Nm."""
     longest = float(np.linalg.norm(adversary.u[:, : evidence.dim], axis=1).max(initial=0.0)) - 1.0
     found = {"‖u_j‖ − 1": longest}
