@@ -37,6 +37,7 @@ class Stage(Enum):
     CONE_PROGRAM = "second-order cone program in W"
     COVARIANCE_PROGRAM = "semidefinite program in S"
     MOMENT_PROGRAM = "semidefinite program in (S, s)"
+    MEASURE_GAME = "linear program over measures"
 
 
 CLOSED_FORMS = frozenset(
@@ -100,7 +101,7 @@ class Form:
         """What runs this form: closed_form, conic, column_generation; None while theorems are still to come."""
         if self.stage in CLOSED_FORMS:
             return "closed_form"
-        if self.stage is Stage.JOINT_WEIGHTS:
+        if self.stage in (Stage.MEASURE_GAME, Stage.JOINT_WEIGHTS):
             return "column_generation"
         return "conic" if self.stage in CONIC_FORMS else None
 
@@ -138,6 +139,8 @@ def _formula(form: Form) -> str:
         return _with_distance(form, cost, "max_k |T_k(w) − T_k(x)|, |B_k(w) − B_k(x)|")
     if form.stage in (Stage.DISTANCE, Stage.PENALTY):
         return _with_distance(form, cost, f"max_{{‖u‖≤1}} |1ᵀσ(Xu) − 1ᵀσ({output}u)|")
+    if form.stage is Stage.MEASURE_GAME:
+        return _with_distance(form, *_measure_texts(form))
     if form.stage in (Stage.MEAN, Stage.MEAN_SHRINKAGE, Stage.MEAN_ZONOTOPE, Stage.CONE_PROGRAM):
         return _with_distance(form, cost, "‖m − s‖₂")
     trace = f"({form.regularizer.strength:g}/2) tr S"
@@ -146,6 +149,14 @@ def _formula(form: Form) -> str:
     cost = trace if form.regularizer.kind == "output" else cost
     equal = ",  s = m" if discriminator.skip else ""
     return _with_distance(form, cost, "‖M − S‖₂") + equal
+
+
+def _measure_texts(form: Form) -> tuple[str, str]:
+    """Cost and distance of a measure: on the sphere, or with bias on all of ℝ^d."""
+    half = f"({form.regularizer.strength:g}/2)"
+    if form.discriminator.bias:
+        return f"{half}∫‖g‖²dν", "max_{‖u‖≤1,b} |h_X(u,b) − ∫(gᵀu+b)₊dν|"
+    return f"{half}μ(S)²/N_f", "max_{‖u‖≤1} |h_X(u) − ∫(θᵀu)₊dμ|"
 
 
 def _with_distance(form: Form, cost: str, distance: str) -> str:
