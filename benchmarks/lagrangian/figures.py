@@ -1,6 +1,6 @@
 """Pictures and the table of the mode experiments, from the JSON and NPZ files that run.py and toy.py wrote.
 
-python benchmarks/lagrangian/figures.py benchmarks/results/lagrangian_*.json --table benchmarks/results/lagrangian.md
+python benchmarks/lagrangian/figures.py benchmarks/results/lagrangian*.json --table benchmarks/results/lagrangian.md
 """
 
 from __future__ import annotations

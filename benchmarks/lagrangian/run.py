@@ -3,8 +3,9 @@
 The budget is optimiser steps of generator and discriminator together, the same for all three; batch size, networks,
 latent dimension, data and seeds are the same too. Settings of each method: SETTINGS below, with what was tried.
 
-python benchmarks/lagrangian/run.py ring grid digits --seeds 10 --out benchmarks/results/lagrangian.json
-python benchmarks/lagrangian/run.py fashion --fashion DIR --seeds 10 --out benchmarks/results/lagrangian_fashion.json
+python benchmarks/lagrangian/run.py ring --seeds 10 --out benchmarks/results/lagrangian.json
+python benchmarks/lagrangian/run.py grid --seeds 10 --out benchmarks/results/lagrangian_grid.json
+python benchmarks/lagrangian/run.py digits fashion --fashion DIR --seeds 2 --out benchmarks/results/lagrangian_images.json
 """
 
 from __future__ import annotations
@@ -104,6 +105,11 @@ def row(name: str, method: str, seed: int, numbers: dict[str, float]) -> str:
     return f"{name:8} {method:15} seed {seed}  {text}"
 
 
+def shown(task: Task, points: np.ndarray) -> np.ndarray:
+    """1,000 points of the plane, or 64 images."""
+    return (points[:1000] if task.picture is None else task.picture(points[:64])).astype(np.float32)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="+", choices=list(BUDGET))
@@ -124,10 +130,10 @@ def main() -> None:
                 results.append({"task": name, "method": method, "seed": seed, **numbers})
                 print(row(name, method, seed, numbers), flush=True)
                 if seed == given.first:
-                    pictures[f"{name}/{method}"] = G[:1000] if task.picture is None else task.picture(G[:64])
-                    pictures[f"{name}/data"] = task.X[:1000] if task.picture is None else task.picture(task.X[:64])
+                    pictures[f"{name}/{method}"] = shown(task, G)
+                    pictures[f"{name}/data"] = shown(task, task.X)
+                    np.savez_compressed(given.out.with_suffix(".npz"), **pictures)
                 write(given.out, results)
-    np.savez_compressed(given.out.with_suffix(".npz"), **{k: v.astype(np.float32) for k, v in pictures.items()})
 
 
 def write(path: Path, results: list[dict[str, Any]]) -> None:
