@@ -1,6 +1,6 @@
 """The paper's Figure 1: Theorem 2.2 on x = (−1, 1), R_g = ‖w‖₂²: constraint polygon and optimum at β_d = 0.1 and 1.
 
-    PYTHONPATH=. python benchmarks/paper/figure1.py
+PYTHONPATH=. python benchmarks/paper/figure1.py
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         right.plot(*CASE.x, "+", color=THRESHOLD, markersize=13, markeredgewidth=2.0, label="x")
         right.plot(*w, "x", color=GENERATED, markersize=11, markeredgewidth=2.4, label="optimum")
         right.set_aspect("equal")
-        right.set_xlim(-2.2, 1.2)
-        right.set_ylim(-1.2, 2.2)
+        reach = 3.0 * beta
+        right.set_xlim(-1.0 - reach, -1.0 + reach)
+        right.set_ylim(1.0 - reach, 1.0 + reach)
         right.legend(loc="upper right", fontsize=8)
         tidy(right, f"({labels[1]}) generator space", "w₁", "w₂")
     save(axes[0], path, dpi=110)

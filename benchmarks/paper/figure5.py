@@ -1,6 +1,6 @@
 """The paper's Figure 5: Theorem 2.2 on x = (−1, 0, 1), R_g = ‖w‖₂²: constraint polytope and optimum, β_d = 0.1 and 1.
 
-    PYTHONPATH=. python benchmarks/paper/figure5.py
+PYTHONPATH=. python benchmarks/paper/figure5.py
 """
 
 from __future__ import annotations

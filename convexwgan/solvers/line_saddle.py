@@ -101,7 +101,8 @@ def solve_line_game(
         used += spent
         values.append(0.5 * strength * float(w @ w) * unit**2)
         best = w, (blocks, r)
-        if stopped is not None or (len(values) > 1 and values[-1] >= values[-2] * (1.0 - tol)):
+        scale = 1e-6 * 0.5 * strength * float(x @ x) * unit**2
+        if stopped is not None or (len(values) > 1 and values[-2] - values[-1] <= tol * max(values[-2], scale)):
             break
     assert best[1] is not None
     blocks, r = best[1]
@@ -162,7 +163,7 @@ def _chambolle_pock(
 ) -> tuple[Float64, Float64, int, str | None]:
     """min over sorted w, max over r_j ∈ K_j of (β_g/2)‖w‖² + Σ⟨q_j, r_j⟩ + a_j K_jw, in units of 1/β_g for r.
 
-        r ← P_K(r + σ(q + Kw̄)),   w⁺ ← isotonic((w − τKᵀa)/(1 + τ)),   w̄ = 2w⁺ − w,   στ‖K‖² < 1
+    r ← P_K(r + σ(q + Kw̄)),   w⁺ ← isotonic((w − τKᵀa)/(1 + τ)),   w̄ = 2w⁺ − w,   στ‖K‖² < 1
     """
     K, q = blocks.K, blocks.q
     size = float(np.linalg.norm(K, 2))

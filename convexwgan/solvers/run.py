@@ -39,14 +39,15 @@ class Limits:
             count("max_iter", self.max_iter, "it limits the iterations of the solver")
         if self.time_limit is not None:
             positive("time_limit", self.time_limit, "it is a number of seconds")
-        if method == "closed_form":
+        if method in ("closed_form", "saddle"):
+            own = "a formula needs no solver" if method == "closed_form" else "the primal–dual method is its own"
             for name in ("solver", "options"):
                 if getattr(self, name) is not None:
                     raise InputError(
                         name,
                         getattr(self, name),
-                        'not be given for method "closed_form"',
-                        'a formula needs no solver; ask for method="conic"',
+                        f'not be given for method "{method}"',
+                        f'{own}; ask for method="conic"',
                     )
 
 
@@ -56,6 +57,10 @@ def run_form(form: Form, data: GameData, limits: Limits) -> Candidate:
         from convexwgan.solvers.conic_forms import solve_conic_form
 
         return solve_conic_form(form, data, limits)
+    if form.method == "saddle":
+        from convexwgan.solvers.saddle import solve_saddle
+
+        return solve_saddle(form, data, limits)
     from convexwgan.solvers.closed_form import solve_closed_form
 
     start = time.perf_counter()
