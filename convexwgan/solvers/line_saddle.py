@@ -44,7 +44,7 @@ class Blocks:
 
 @dataclass(frozen=True, eq=False)
 class LineSaddle:
-    """Sorted outputs w (n,) and the prices (a_j) of their blocks; ``rounds`` of tuning, ``iterations`` of all."""
+    """Sorted outputs w (n,) and the prices a_j (J,) of the last blocks; the ``values`` of every round of tuning."""
 
     w: Float64
     blocks: Blocks
@@ -91,22 +91,25 @@ def solve_line_game(
     """
     unit = max(float(np.abs(x).max()), beta) or 1.0
     x, beta = np.sort(x) / unit, beta / unit
-    best = (x if start is None else np.sort(start) / unit), None
+    w = x if start is None else np.sort(start) / unit
+    scale = 1e-6 * _cost(strength, x, unit)
     values: list[float] = []
     used, stopped = 0, None
     until = None if time_limit is None else time.perf_counter() + time_limit
-    for _ in range(rounds):
-        blocks = _blocks(x, best[0], beta)
-        w, r, spent, stopped = _chambolle_pock(blocks, best[0], strength, tol, max_iter - used, until)
+    while True:
+        blocks = _blocks(x, w, beta)
+        w, r, spent, stopped = _chambolle_pock(blocks, w, strength, tol, max_iter - used, until)
         used += spent
-        values.append(0.5 * strength * float(w @ w) * unit**2)
-        best = w, (blocks, r)
-        scale = 1e-6 * 0.5 * strength * float(x @ x) * unit**2
-        if stopped is not None or (len(values) > 1 and values[-2] - values[-1] <= tol * max(values[-2], scale)):
+        values.append(_cost(strength, w, unit))
+        settled = len(values) > 1 and values[-2] - values[-1] <= tol * max(values[-2], scale)
+        if stopped is not None or settled or len(values) == rounds:
             break
-    assert best[1] is not None
-    blocks, r = best[1]
-    return LineSaddle(unit * best[0], blocks, unit * r[:, 0], tuple(values), used, stopped)
+    return LineSaddle(unit * w, blocks, unit * r[:, 0], tuple(values), used, stopped)
+
+
+def _cost(strength: float, w: Float64, unit: float) -> float:
+    """(β_g/2)‖w‖² in the user's units."""
+    return 0.5 * strength * float(w @ w) * unit**2
 
 
 def _blocks(x: Float64, w: Float64, beta: float) -> Blocks:
@@ -126,7 +129,7 @@ def _blocks(x: Float64, w: Float64, beta: float) -> Blocks:
     n, place = len(x), np.arange(len(x))  # w ascending: the largest of w are the last, of −w the first
     mask = np.where(side_[:, None] > 0, place >= n - fake[:, None], place < fake[:, None])
     K = -(sign * side_)[:, None] * mask.astype(np.float64)
-    return Blocks(side_, sign, real, fake, rays, q.astype(np.float64), K)
+    return Blocks(side_, sign, real, fake, rays, q.astype(np.float64), np.asarray(K, dtype=np.float64))
 
 
 def _distinct_patterns(descending: Float64) -> list[int]:

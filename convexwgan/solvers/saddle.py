@@ -44,7 +44,7 @@ def _moments(form: Form, data: GameData, limits: Limits) -> Candidate:
 
 
 def _line(form: Form, data: GameData, limits: Limits) -> Candidate:
-    """Samples repeated n_f/n_r times and β_d/w_f make a game of sums; prices per |B| are multipliers of the quantiles."""
+    """Samples repeated n_f/n_r times and β_d/w_f make a game of sums; its prices are multipliers of the quantiles."""
     if data.n_fake > LARGEST_LINE:
         remedy = 'the paper\'s game has 4(n_f + 1)² blocks; method="auto" solves any size'
         raise InputError("n_fake", data.n_fake, f'be at most {LARGEST_LINE} for method="saddle"', remedy)
