@@ -18,9 +18,16 @@ if TYPE_CHECKING:
     from convexwgan.fitted import FittedDiscriminator as FittedDiscriminator
     from convexwgan.fitted import FittedGenerator as FittedGenerator
     from convexwgan.models.estimator import ConvexWGAN as ConvexWGAN
+    from convexwgan.models.finite_game import FiniteGame as FiniteGame
+    from convexwgan.models.lagrangian_gan import LagrangianGAN as LagrangianGAN
+    from convexwgan.models.procogan import ProCoGAN as ProCoGAN
     from convexwgan.problem import Problem as Problem
     from convexwgan.solution import Solution as Solution
     from convexwgan.spec.discriminator import Discriminator as Discriminator
+    from convexwgan.spec.divergence import Divergence as Divergence
+    from convexwgan.spec.finite_discriminator import FeatureDiscriminator as FeatureDiscriminator
+    from convexwgan.spec.finite_discriminator import LipschitzDiscriminator as LipschitzDiscriminator
+    from convexwgan.spec.finite_discriminator import NeuronDiscriminator as NeuronDiscriminator
     from convexwgan.spec.generator import Generator as Generator
     from convexwgan.spec.latent import Latent as Latent
     from convexwgan.spec.regularizer import Regularizer as Regularizer
@@ -32,10 +39,17 @@ _HOME = {
     "ConvexWGAN": "models.estimator",
     "ConvexWGANError": "errors",
     "Discriminator": "spec.discriminator",
+    "Divergence": "spec.divergence",
+    "FeatureDiscriminator": "spec.finite_discriminator",
+    "FiniteGame": "models.finite_game",
     "FittedDiscriminator": "fitted",
     "FittedGenerator": "fitted",
     "Generator": "spec.generator",
+    "LagrangianGAN": "models.lagrangian_gan",
     "Latent": "spec.latent",
+    "LipschitzDiscriminator": "spec.finite_discriminator",
+    "NeuronDiscriminator": "spec.finite_discriminator",
+    "ProCoGAN": "models.procogan",
     "Problem": "problem",
     "Regularizer": "spec.regularizer",
     "Solution": "solution",

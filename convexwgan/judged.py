@@ -21,13 +21,13 @@ from convexwgan.certificates.features import ReluLatents
 from convexwgan.errors import InputError
 from convexwgan.fitted import FittedDiscriminator, FittedGenerator
 from convexwgan.solution import Solution, Stats
-from convexwgan.solvers.run import Limits
 from convexwgan.theory.candidate import Candidate, Neurons
 
 if TYPE_CHECKING:
     from convexwgan.problem import Problem
+    from convexwgan.relu_weights import WeightRun
 
-Callback = Callable[[dict[str, Any]], None]
+Callback = Callable[[dict[str, Any]], object]
 """Called with {"stage", "lower", "upper", "seconds"} whenever bounds are known."""
 
 
@@ -35,21 +35,25 @@ def judged(
     problem: Problem,
     candidate: Candidate,
     method: str,
-    limits: Limits,
+    run: WeightRun,
     times: dict[str, float],
-    callback: Callback | None,
 ) -> Solution:
-    """The candidate as a Solution: what is returned is the repaired generator, with the status that it earned."""
+    """The candidate as a Solution: what is returned is the repaired generator, with the status that it earned.
+
+    ``method`` ran the game; ``run`` says how the weights of a ReLU network are to be solved, where they are a second
+    problem.
+    """
+    limits = run.limits
     start = time.perf_counter()
     audit = certify(problem.evidence, claim_of(candidate, problem), tol=limits.tol)
     times["certify"] = time.perf_counter() - start
     stats = Stats(method, times, candidate.stopped, {**candidate.stats, **_circumstances(problem)})
     if candidate.hidden is not None and audit.certificate.infeasibility is None:
-        return _wrapped(problem, audit, network_of(*candidate.hidden, problem), limits.tol, stats)
+        return _wrapped(problem, audit, network_of(*candidate.hidden, problem), stats)
     if problem.wgan.players[1].kind == "relu" and audit.weights is not None:
-        return _with_network(problem, audit, limits, stats, callback)
+        return _with_network(problem, audit, candidate, stats, run)
     generator = None if audit.weights is None else _generator(problem, audit.weights)
-    return _wrapped(problem, audit, generator, limits.tol, stats)
+    return _wrapped(problem, audit, generator, stats)
 
 
 def claim_of(candidate: Candidate, problem: Problem) -> PlainClaim:
@@ -89,23 +93,25 @@ def _is_narrow(problem: Problem) -> bool:
     return "float32" in str(problem.X.dtype)
 
 
-def _with_network(problem: Problem, audit: Audit, limits: Limits, stats: Stats, callback: Callback | None) -> Solution:
+def _with_network(problem: Problem, audit: Audit, candidate: Candidate, stats: Stats, run: WeightRun) -> Solution:
     """Theorem 2.1's second problem: the weights of the output; the game is then judged on what they produce."""
     from convexwgan.relu_weights import realized
 
     G = problem.evidence.latents.output(to_numpy64(audit.weights))
-    realization, generator = realized(problem, G, limits, callback)
+    if candidate.unreachable is not None:  # a given factor: its own target, proven out of reach
+        G = candidate.unreachable
+    realization, generator = realized(problem, G, run)
     start = time.perf_counter()
     claim = replace(realization.claim, neurons_u=audit.neurons_u, neurons_v=audit.neurons_v, skip=audit.skip)
     claim = replace(claim, neurons_b=audit.neurons_b)
     claim = replace(claim, output_multiplier=audit.output_multiplier, value=None, bound=None)
-    final = certify(problem.evidence, claim, tol=limits.tol, repair=False)
+    final = certify(problem.evidence, claim, tol=run.limits.tol, repair=False)
     times = {**stats.times, "realize": realization.stats.seconds, "certify_network": time.perf_counter() - start}
     stats = replace(stats, times=times, stopped=stats.stopped or realization.stats.stopped)
-    return replace(_wrapped(problem, final, generator, limits.tol, stats), realization=realization)
+    return replace(_wrapped(problem, final, generator, stats), realization=realization)
 
 
-def _wrapped(problem: Problem, audit: Audit, generator: FittedGenerator | None, tol: float, stats: Stats) -> Solution:
+def _wrapped(problem: Problem, audit: Audit, generator: FittedGenerator | None, stats: Stats) -> Solution:
     certificate = audit.certificate
     arrays = {
         "u": audit.neurons_u,
@@ -115,17 +121,13 @@ def _wrapped(problem: Problem, audit: Audit, generator: FittedGenerator | None, 
         "output_multiplier": audit.output_multiplier,
     }
     dual = {name: array for name, array in arrays.items() if array is not None}
-    return Solution(
-        wgan=problem.wgan,
-        status=certificate.status,
-        value=certificate.upper,
-        bound=certificate.lower,
-        certificate=certificate,
-        generator=generator,
+    return Solution.of(
+        problem.wgan,
+        certificate,
+        generator,
+        stats,
+        dual,
         discriminator=_discriminator(problem, certificate.status, dual),
-        dual=dual,
-        stats=stats,
-        tol=tol,
         normalize=problem.normalize,
         fingerprint=problem.fingerprint(),
     )
@@ -143,7 +145,15 @@ def _generator(problem: Problem, weights: np.ndarray[Any, Any]) -> FittedGenerat
 
 
 def network_of(W1: Float64, W2: Float64, problem: Problem) -> FittedGenerator:
-    """A ReLU generator in the library, dtype and device of the data."""
+    """A ReLU generator in the library, dtype and device of the data.
+
+    Raises:
+        InputError: it has more neurons than the architecture's ``width`` allows.
+    """
+    width = problem.wgan.players[1].width
+    if width is not None and width < W1.shape[1]:
+        remedy = "this output needs that many; leave width out, or keep fewer components with a larger β_d"
+        raise InputError("width of Generator.relu", width, f"be >= {W1.shape[1]}", remedy)
     first, second = (_generator(problem, np.ascontiguousarray(part)).weights for part in (W1, W2))
     spec, columns = problem.wgan.players[1], problem.columns
     return FittedGenerator(spec, second, problem.recipe, problem.Z, problem.normalize, columns, first=first)
@@ -205,5 +215,5 @@ def better_of(solution: Solution, warm_start: Solution | None, problem: Problem)
     generator = None if audit.weights is None else _generator(problem, audit.weights)
     if warm_start.generator.first is not None:
         generator = warm_start.generator
-    old = _wrapped(problem, audit, generator, solution.tol, stats)
+    old = _wrapped(problem, audit, generator, stats)
     return old if old.relative_gap < solution.relative_gap or solution.generator is None else solution

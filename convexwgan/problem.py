@@ -21,6 +21,7 @@ from convexwgan.geometry.polynomials import lifted_dimension
 from convexwgan.geometry.relu_distances import relu_distance
 from convexwgan.inputs import check_equal_masses, data_checksum, data_fingerprint, fake_count, read_noise
 from convexwgan.judged import Callback, better_of, check_warm_start, judged
+from convexwgan.relu_weights import WeightRun
 from convexwgan.solution import Solution
 from convexwgan.solvers.memory import predicted_memory
 from convexwgan.solvers.run import Limits, run_form
@@ -198,8 +199,8 @@ class Problem:
         check_equal_masses(self.wgan, int(self.X.shape[0]), self.n_fake, self.normalize)
         check_warm_start(warm_start, self)
         self._forget_changed_data()
-        candidate, times = self._candidate(route, limits)
-        solution = judged(self, candidate, route.method, limits, times, callback)
+        candidate, times = self._candidate(route, limits, callback)
+        solution = judged(self, candidate, route.method, WeightRun(limits, method, callback, warm_start), times)
         solution = better_of(solution, warm_start, self)
         if callback is not None:
             report = {"lower": solution.bound, "upper": solution.value, "seconds": solution.stats.seconds}
@@ -207,11 +208,11 @@ class Problem:
         logger.info("%s", solution)
         return solution
 
-    def _candidate(self, route: Route, limits: Limits) -> tuple[Candidate, dict[str, float]]:
+    def _candidate(self, route: Route, limits: Limits, callback: Callback | None) -> tuple[Candidate, dict[str, float]]:
         """Run the last form, then carry the candidate back through each theorem's inverse, last to first."""
         start = time.perf_counter()
         try:
-            candidate = run_form(route.last, self.data, limits)
+            candidate = run_form(route.last, self.data, limits, callback)
         except KeyboardInterrupt:  # what was earned so far is returned, and says that it was stopped
             candidate = Candidate(stopped="interrupt")
         ran = time.perf_counter()

@@ -69,6 +69,37 @@ class Solution:
     realization: Solution | None = None
     fingerprint: str | None = field(default=None, repr=False)
 
+    @classmethod
+    def of(
+        cls,
+        wgan: WGAN,
+        certificate: Certificate,
+        generator: FittedGenerator | None,
+        stats: Stats,
+        dual: dict[str, Float64],
+        *,
+        discriminator: FittedDiscriminator | None = None,
+        normalize: Literal["sum", "mean"] = "sum",
+        fingerprint: str | None = None,
+        realization: Solution | None = None,
+    ) -> Solution:
+        """The solution that a certificate describes: status, value, bound and tolerance are the certificate's own."""
+        return cls(
+            wgan=wgan,
+            status=certificate.status,
+            value=certificate.upper,
+            bound=certificate.lower,
+            certificate=certificate,
+            generator=generator,
+            discriminator=discriminator,
+            dual=dual,
+            stats=stats,
+            tol=certificate.tol,
+            normalize=normalize,
+            realization=realization,
+            fingerprint=fingerprint,
+        )
+
     @property
     def gap(self) -> float:
         """value − bound, in units of the objective."""
@@ -140,7 +171,11 @@ class Solution:
 
     def __str__(self) -> str:
         numbers = f"value {self.value:.8g}, bound {self.bound:.8g}, relative gap {self.relative_gap:.2g}"
-        return f"{self.status.name}: {numbers}  ({self.wgan!r})"
+        weights = ""
+        if self.realization is not None:
+            second = self.realization
+            weights = f"; weights {second.status.name}: {second.value:.8g}, bound {second.bound:.8g}"
+        return f"{self.status.name}: {numbers}{weights}  ({self.wgan!r})"
 
 
 def _host(weights: Any) -> np.ndarray[Any, Any]:

@@ -39,12 +39,7 @@ def save_solution(solution: Solution, path: str | Path) -> Path:
     header = {
         "content": "solution",
         "wgan": _spec_to_dict(solution.wgan),
-        "claims": {
-            "status": solution.status.name,
-            "value": _number(solution.value),
-            "bound": _number(solution.bound),
-            "tol": solution.tol,
-        },
+        "claims": _claims(solution),
         "normalize": solution.normalize,
         "fingerprint": solution.fingerprint,
         "method": solution.stats.method,
@@ -54,7 +49,20 @@ def save_solution(solution: Solution, path: str | Path) -> Path:
     if solution.generator is not None:
         header["generator"], parts = _generator_parts(solution.generator)
         tensors.update(parts)
+    if solution.realization is not None:  # its generator is the game's own
+        header["realization"] = {"claims": _claims(solution.realization), "method": solution.realization.stats.method}
+        arrays = solution.realization.dual.items()
+        tensors.update({f"realization.{name}": np.ascontiguousarray(array) for name, array in arrays})
     return _write(path, header, tensors)
+
+
+def _claims(solution: Solution) -> dict[str, Any]:
+    return {
+        "status": solution.status.name,
+        "value": _number(solution.value),
+        "bound": _number(solution.bound),
+        "tol": solution.tol,
+    }
 
 
 def load_solution(path: str | Path) -> Solution:
@@ -62,9 +70,6 @@ def load_solution(path: str | Path) -> Solution:
     header, tensors = _read(path, "solution")
     try:
         wgan = _spec_from_dict(header["wgan"])
-        claims = header["claims"]
-        value, bound, tol = _unnumber(claims["value"]), _unnumber(claims["bound"]), float(claims["tol"])
-        claimed = Status[claims["status"]]
         dual: dict[str, Float64] = {
             name: np.asarray(tensors[f"dual.{name}"], np.float64) for name in _DUAL if f"dual.{name}" in tensors
         }
@@ -77,12 +82,11 @@ def load_solution(path: str | Path) -> Solution:
         fingerprint = header["fingerprint"]
         if not isinstance(fingerprint, str | None):
             raise TypeError("fingerprint")
-        if not 0.0 < tol <= LOOSEST_TOLERANCE:
-            raise FileFormatError(f"{path} claims tolerance {tol:g}, which must be in (0, {LOOSEST_TOLERANCE:g}].")
-        extra = {"claimed_status": claimed.name, "claimed_tol": tol, "file": str(path)}
-        stats = Stats(str(header["method"]), extra=extra)
-        tol = min(tol, _default_tolerance(generator))  # the tolerance of a file is a claim too: never looser unasked
+        certificate, stats = _claimed(header["claims"], str(header["method"]), generator, path)
         normalize = _convention(header["normalize"])
+        realization = None
+        if "realization" in header and generator is not None:
+            realization = _realization(header["realization"], tensors, generator, (wgan, fingerprint), path)
         if generator is not None and generator.normalize != normalize:
             raise FileFormatError(f"{path} is damaged: its two conventions differ; save the solution again.")
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
@@ -91,19 +95,50 @@ def load_solution(path: str | Path) -> Solution:
         raise FileFormatError(
             f"{path} is damaged: its header lacks or garbles {error}; save the solution again."
         ) from error
-    return Solution(
-        wgan=wgan,
-        status=Status.UNVERIFIED,
-        value=value,
-        bound=bound,
-        certificate=_unverified(value, bound, tol),
-        generator=generator,
+    return Solution.of(
+        wgan,
+        certificate,
+        generator,
+        stats,
+        dual,
         discriminator=discriminator,
-        dual=dual,
-        stats=stats,
-        tol=tol,
         normalize=normalize,
         fingerprint=fingerprint,
+        realization=realization,
+    )
+
+
+def _claimed(
+    claims: Mapping[str, Any], method: str, generator: FittedGenerator | None, path: str | Path
+) -> tuple[Certificate, Stats]:
+    """The claims of a file as an unverified certificate, and what it says of the run."""
+    value, bound, tol = _unnumber(claims["value"]), _unnumber(claims["bound"]), float(claims["tol"])
+    claimed = Status[claims["status"]]
+    if not 0.0 < tol <= LOOSEST_TOLERANCE:
+        raise FileFormatError(f"{path} claims tolerance {tol:g}, which must be in (0, {LOOSEST_TOLERANCE:g}].")
+    extra = {"claimed_status": claimed.name, "claimed_tol": tol, "file": str(path)}
+    tol = min(tol, _default_tolerance(generator))  # the tolerance of a file is a claim too: never looser unasked
+    return _unverified(value, bound, tol), Stats(method, extra=extra)
+
+
+def _realization(
+    table: Mapping[str, Any],
+    tensors: Tensors,
+    generator: FittedGenerator,
+    origin: tuple[WGAN, str | None],
+    path: str | Path,
+) -> Solution:
+    """The weight problem's own solution, unverified as well; files without one are of another pair, or older."""
+    certificate, stats = _claimed(table["claims"], str(table["method"]), generator, path)
+    prefix = "realization."
+    dual = {
+        name.removeprefix(prefix): np.asarray(array, np.float64)
+        for name, array in tensors.items()
+        if name.startswith(prefix)
+    }
+    wgan, fingerprint = origin
+    return Solution.of(
+        wgan, certificate, generator, stats, dual, normalize=generator.normalize, fingerprint=fingerprint
     )
 
 

@@ -68,7 +68,7 @@ def test_solve_exits_with_the_status(name: str, code: int, status: str) -> None:
 
 
 def test_solve_of_an_uncovered_pair_is_refused_with_the_nearest_pair() -> None:
-    result = call("solve", "quadratic_relu_weights", "--json")
+    result = call("solve", "linear_relu_norm1_of_weights", "--json")
     assert result.exit_code == 5
     assert document(result)["error"]["type"] == "NotCoveredError"
     assert "nearest pair that works" in result.stderr
@@ -140,7 +140,7 @@ def test_solve_honours_method_and_solver() -> None:
         (("export", "quadratic_linear_weights"), 5, "duality gap"),
         (("export", NAME, "--format", "cbf", "--out", "a.dat-s"), 1, ".cbf"),
         (("export", NAME, "--out", "a.lp"), 1, ".cbf"),
-        (("explain", "quadratic_relu_weights"), 5, "not covered"),
+        (("explain", "linear_relu_norm1_of_weights"), 5, "not covered"),
     ],
 )
 def test_mistake_gets_a_message_and_its_exit_code(arguments: tuple[str, ...], code: int, message: str) -> None:
@@ -193,7 +193,7 @@ def test_explain_json_says_whether_the_conditions_hold() -> None:
 def test_problems_lists_every_instance_with_its_expectation() -> None:
     rows = {row["name"]: row for row in document(call("problems", "--json"))["problems"]}
     assert rows[NAME]["expected_value"] == 4.5
-    assert rows["quadratic_relu_weights"]["expected_status"] == "refused"
+    assert rows["linear_relu_norm1_of_weights"]["expected_status"] == "refused"
     assert NAME in call("problems").stdout
 
 
@@ -320,7 +320,7 @@ def test_export_writes_the_format_asked_for(kind: str, ending: str, tmp_path: Pa
 
 # ---------------------------------------------------------------------------------------------- demo
 
-FEW = ("quadratic_free_output", "quadratic_linear_output_infeasible", "quadratic_relu_weights")
+FEW = ("quadratic_free_output", "quadratic_linear_output_infeasible", "linear_relu_norm1_of_weights")
 
 
 def test_demo_writes_table_pictures_and_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

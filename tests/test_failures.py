@@ -598,13 +598,13 @@ UNCOVERED = (
     Discriminator.quadratic(beta=1.0, skip=True) + Generator.linear() + Regularizer.weights(1.0),
     Discriminator.polynomial(1, 1, 0, beta=1.0) + Generator.linear() + Regularizer.weights(1.0),
     Discriminator.quadratic(beta=1.0) + Generator.free() + Regularizer.custom(lambda G: 0, of="output"),
+    Discriminator.quadratic(beta=1.0, skip=True) + Generator.relu() + Regularizer.weights(1.0),
+    Discriminator.quadratic(beta=1.0) + Generator.relu() + Regularizer.norm(1.0),
 )
 RELU = (
     Discriminator.relu(beta=1.0) + Generator.free(),
     Discriminator.relu(beta=1.0, bias=True) + Generator.linear(),
     Discriminator.relu(norm_bound=True) + Generator.relu(),
-    Discriminator.quadratic(beta=1.0) + Generator.relu(),
-    Discriminator.linear(beta=1.0) + Generator.relu(),
     Discriminator.quadratic(beta=1.0) + Generator.distribution(),
     Discriminator.relu(beta=1.0) + Generator.distribution(),
 )

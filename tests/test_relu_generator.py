@@ -132,9 +132,9 @@ def test_float32_is_certified_to_its_own_tolerance() -> None:
 
 def test_other_relu_pairs_are_refused_with_the_reason() -> None:
     for pair in (
-        Discriminator.quadratic(beta=1.0) + Generator.relu(),
-        LINEAR + Generator.relu(),
+        Discriminator.quadratic(beta=1.0, skip=True) + Generator.relu() + Regularizer.weights(1.0),
         LINEAR + Generator.relu() + Regularizer.norm(1, of="weights"),
+        Discriminator.quadratic(beta=1.0) + Generator.relu() + Regularizer.norm(1),
     ):
         with pytest.raises(NotCoveredError, match="nearest pair"):
             Problem(pair, np.eye(2), noise(4, 2)).solve()

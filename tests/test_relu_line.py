@@ -126,6 +126,15 @@ def test_norm_bound_is_certified_for_unequal_counts_and_every_norm(regularizer) 
     assert solution.value <= min(decays) * (1 + 1e-6)
 
 
+@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=repr)
+def test_cvxpy_form_is_in_the_user_s_units(regularizer, tmp_path) -> None:
+    pytest.importorskip("cvxpy")
+    problem = line_problem([-3.0, 0.2, 1.0, 4.0], 0.5, regularizer)
+    assert problem.to_cvxpy().solve(solver="CLARABEL") == pytest.approx(problem.solve().value, rel=1e-5)
+    if regularizer.kind == "output":
+        assert problem.export(tmp_path / "line.cbf").stat().st_size > 0
+
+
 def test_unequal_counts_of_sums_are_refused_and_infinitely_far() -> None:
     problem = line_problem([0.0, 1.0, 2.0], 0.5, n_fake=2)
     with pytest.raises(InputError, match='normalize="mean"'):

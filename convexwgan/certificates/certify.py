@@ -14,6 +14,7 @@ from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.bounds import ANY_SCALE, LowerBound, Scales, discriminator_bound
 from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
 from convexwgan.certificates.claim import Claim
+from convexwgan.certificates.claimed_weights import read_weights
 from convexwgan.certificates.costs import value_scale
 from convexwgan.certificates.infeasibility import find_infeasibility
 from convexwgan.certificates.line_certify import certify_line
@@ -21,7 +22,6 @@ from convexwgan.certificates.line_games import LineEvidence
 from convexwgan.certificates.moments import GameEvidence
 from convexwgan.certificates.repair import is_feasible, repair
 from convexwgan.certificates.spectral import rho_check, spectral_bound
-from convexwgan.certificates.weights import read_weights
 
 Checks = tuple[Check, ...]
 

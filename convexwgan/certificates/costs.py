@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from convexwgan.arrays import Float64
+from convexwgan.certificates.features import ReluLatents
 from convexwgan.certificates.moments import GameEvidence
 from convexwgan.errors import InputError
 from convexwgan.geometry.distances import polynomial_distance
@@ -96,12 +97,26 @@ def value_scale(evidence: GameEvidence) -> float:
         return _distance_of_zero(evidence)
     if not evidence.regularizer.is_quadratic:
         return _mean_matching_cost(evidence)
+    if evidence.generator.kind == "relu" and evidence.regularizer.kind == "weights":
+        return _network_scale(evidence)
     real, half = evidence.real, 0.5 * evidence.strength / _weight_gain(evidence)
     if _sees_mean_only(evidence):
         return half * max(real.m_norm**2 / evidence.latents.mass, 1e-6 * real.trace)
     if evidence.regularizer.kind == "weights":
         return half * float(real.eigenvalues[0])
     return half * real.trace + evidence.mean_cost
+
+
+def _network_scale(evidence: GameEvidence) -> float:
+    """β_g‖m‖/φ* or β_gσ_1/(√w max‖(Nu)₊‖): the weights of a network are linear in its output."""
+    latents, real = evidence.latents, evidence.real
+    assert isinstance(latents, ReluLatents)
+    if _sees_mean_only(evidence):
+        size, gain = max(real.m_norm, 1e-3 * math.sqrt(real.trace)), latents.weight * latents.phi_star.upper
+    else:
+        size = math.sqrt(max(float(real.eigenvalues[0]), 0.0) / latents.weight)
+        gain = latents.longest_feature.upper
+    return evidence.strength * size / gain if gain > 0.0 else 0.0
 
 
 def _sees_mean_only(evidence: GameEvidence) -> bool:

@@ -21,6 +21,8 @@ from convexwgan.geometry.spectra import LatentSpectrum, gram_latent_spectrum, la
 if TYPE_CHECKING:
     from convexwgan.certificates.pricing import PriceBound
 
+FEW_CELLS = 20_000
+"""Cells up to which the longest feature is priced exactly: beyond, ‖N‖₂ is near enough and costs nothing."""
 Coefficients = tuple[float, float, float]
 
 
@@ -246,6 +248,13 @@ class ReluLatents:
         from convexwgan.certificates.relu_bounds import phi_star  # needed here only, and not small
 
         return phi_star(self.network_input)
+
+    @cached_property
+    def longest_feature(self) -> PriceBound:
+        """A proven upper bound on max_{‖u‖≤1} ‖(Nu)₊‖₂: what one unit of weights moves the output by."""
+        from convexwgan.certificates.relu_bounds import longest_feature
+
+        return longest_feature(self.network_input, max_cells=FEW_CELLS)
 
     def coordinates_of(self, G: Float64) -> Float64:
         """The weights, in the sense of this latent side, whose output is G."""

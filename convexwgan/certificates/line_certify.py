@@ -13,11 +13,11 @@ from convexwgan.certificates.adversary import read_array
 from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
 from convexwgan.certificates.claim import Claim
+from convexwgan.certificates.claimed_weights import read_weights
 from convexwgan.certificates.latents import FreeLatents
 from convexwgan.certificates.line_bounds import Neurons, line_bound
 from convexwgan.certificates.line_games import LineEvidence
 from convexwgan.certificates.line_orders import multiplier_shape, sorted_bound, sorted_infeasibility
-from convexwgan.certificates.weights import read_weights
 
 Checks = tuple[Check, ...]
 _NOTICEABLE = 1e-7

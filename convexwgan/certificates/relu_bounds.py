@@ -14,7 +14,7 @@ from convexwgan.certificates.pricing import MAX_CELLS, MAX_RANK, PriceBound, pri
 from convexwgan.errors import InputError
 from convexwgan.geometry.arrangements import Arrangement, cell_count_formula
 from convexwgan.geometry.moments import require_matrix
-from convexwgan.geometry.spectra import LatentSpectrum, latent_spectrum
+from convexwgan.geometry.spectra import latent_spectrum
 from convexwgan.geometry.zonotopes import farthest_vertex, farthest_vertex_bound
 
 
@@ -92,7 +92,7 @@ def factor_bracket(
         raise InputError("excess", excess, "be finite and >= 0", "pass (σ_i² − β_d)₊, singular values thresholded")
     d = np.sqrt(values[values > 0.0])
     spectrum = latent_spectrum(rows)
-    length = _longest_feature(rows, spectrum, arrangement, max_cells)
+    length = longest_feature(rows, arrangement=arrangement, max_cells=max_cells)
     total = float(d.sum()) * (1.0 - 4.0 * EPS * math.sqrt(len(d) + 1))
     lower = total / length.upper if length.upper > 0.0 else (0.0 if total == 0.0 else math.inf)
     if len(d) > spectrum.rank:
@@ -101,10 +101,13 @@ def factor_bracket(
     return FactorBracket(lower, upper, length)
 
 
-def _longest_feature(
-    Z: Float64, spectrum: LatentSpectrum, arrangement: Arrangement | None, max_cells: int
-) -> PriceBound:
-    """max_{‖u‖≤1} ‖(Zu)₊‖₂: pricing with R = I, or ‖Z‖₂ from above."""
+def longest_feature(Z: Float64, *, arrangement: Arrangement | None = None, max_cells: int = MAX_CELLS) -> PriceBound:
+    """max_{‖u‖≤1} ‖(Zu)₊‖₂: pricing with R = I, or ‖Z‖₂ from above.
+
+    >>> round(longest_feature(np.diag([3.0, 4.0])).attained, 9)
+    4.0
+    """
+    spectrum = latent_spectrum(Z)
     norm = float(spectrum.singular_values[0]) * (1.0 + 8 * sum(Z.shape) * EPS)
     if arrangement is not None or _is_small(len(Z), spectrum.rank, max_cells):
         bound = price_bound(Z, np.eye(len(Z)), arrangement=arrangement, max_cells=max_cells)

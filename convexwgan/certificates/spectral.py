@@ -14,6 +14,7 @@ import numpy as np
 from convexwgan.arrays import Float64
 from convexwgan.certificates.bounds import LowerBound
 from convexwgan.certificates.certificate import Check
+from convexwgan.certificates.features import ReluLatents
 from convexwgan.certificates.latents import EPS
 from convexwgan.certificates.moments import GameEvidence
 
@@ -32,6 +33,8 @@ def spectral_bound(evidence: GameEvidence) -> LowerBound | None:
     """
     if evidence.discriminator.kind != "quadratic" or not evidence.regularizer.is_quadratic:
         return None
+    if evidence.generator.kind == "relu" and evidence.regularizer.kind == "weights":
+        return _network_bound(evidence)
     gamma, rank, constant = _spectrum(evidence)
     error = evidence.spectrum_error if evidence.regularizer.kind == "weights" else evidence.centred_error
     if not math.isfinite(error):
@@ -47,6 +50,31 @@ def spectral_bound(evidence: GameEvidence) -> LowerBound | None:
     rounding = evidence.roundoff * (value + floor) + _constant_error(evidence, constant)
     checks = () if rank >= len(gamma) or floor == 0.0 else (rank_check(evidence),)
     return LowerBound(value - rounding, rounding, checks=checks)
+
+
+def _network_bound(evidence: GameEvidence) -> LowerBound | None:
+    """Weights of a ReLU network: β_g‖G‖_*/ℓ, ℓ = max_{‖u‖≤1}‖(Nu)₊‖₂, by the polar factor of G as multiplier.
+
+    weight decay: (β_g/ℓ) Σ_i ((γ_i − β_d)₊/w)^½
+    norm bound:   min over t ≥ 0 of t + (β_g/ℓ) Σ_i ((γ_i − t)₊/w)^½
+
+    which is concave in t between the γ_i, so that the minimum is at one of them or at 0. Reference: MATH 3.8.
+    """
+    latents = evidence.latents
+    assert isinstance(latents, ReluLatents)
+    length = latents.longest_feature
+    if not math.isfinite(evidence.spectrum_error) or length.upper == 0.0:
+        return None
+    gamma = np.maximum(evidence.real.eigenvalues - evidence.spectrum_error, 0.0)
+    price = evidence.strength / (length.upper * math.sqrt(latents.weight))
+    levels = np.append(gamma, 0.0) if evidence.beta is None else np.array([evidence.beta])
+    values = price * np.sqrt(np.maximum(gamma[None, :] - levels[:, None], 0.0)).sum(axis=1)
+    value = float(values[0]) if evidence.beta is not None else float((values + levels).min())
+    rounding = evidence.roundoff * value
+    detail = f"no feature is longer than {length.upper:.6g}"
+    return LowerBound(
+        value - rounding, rounding, checks=(Check("features bounded above", True, detail), *length.checks)
+    )
 
 
 def _spectrum(evidence: GameEvidence) -> tuple[Float64, int, float]:

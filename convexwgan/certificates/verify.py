@@ -18,6 +18,7 @@ from convexwgan.certificates.evidence import Evidence, gather_evidence
 from convexwgan.certificates.line_certify import same_line_discriminator
 from convexwgan.certificates.line_games import LineEvidence
 from convexwgan.certificates.moments import GameEvidence, Normalize
+from convexwgan.certificates.weights import weight_checks
 from convexwgan.errors import InputError
 from convexwgan.spec.latent import Latent
 from convexwgan.spec.wgan import WGAN
@@ -64,7 +65,8 @@ def verify(problem: ProblemLike, solution: SolutionLike) -> Certificate:
 
     The evidence is gathered afresh from the problem's own data. Neither generator nor discriminator is
     repaired; beyond the bounds it is checked that architecture, data, value, bound and discriminator are what
-    the solution says.
+    the solution says, and that the weights of a ReLU generator (``solution.realization``) have earned what is
+    claimed of them.
 
     Args:
         problem: the problem that the solution claims to solve.
@@ -87,12 +89,14 @@ def verify(problem: ProblemLike, solution: SolutionLike) -> Certificate:
     )
     precision = _precision(claim, tol)
     certificate = certify(evidence, claim, tol=tol, repair=False, scales=_window(claim)).certificate
+    realization = getattr(solution, "realization", None)
     checks = (
         _same_architecture(problem.wgan, solution.wgan),
         _same_data(problem.fingerprint(), solution.fingerprint),
         Check("the tolerance is a tolerance", 0.0 < tol <= LOOSEST_TOLERANCE, f"{tol:g}"),
         *_same_numbers(certificate, claim, precision),
         *_same_discriminator(evidence, certificate, claim, precision),
+        *(() if realization is None else weight_checks(evidence, claim.hidden, realization, precision)),
     )
     return replace(certificate, checks=certificate.checks + checks)
 

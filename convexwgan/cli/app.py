@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from convexwgan.cli.exits import exits
+from convexwgan.cli.image_commands import images_app
 from convexwgan.cli.output import Output
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
     help="Wasserstein GANs as convex programs, solved to a proven optimum. "
     "Exit codes: 0 certified or done, 1 input, 2 usage, 3 not proven, 4 infeasible, 5 refused, 6 failed.",
 )
+app.add_typer(images_app)
 
 
 class Format(StrEnum):

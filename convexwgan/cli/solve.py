@@ -86,8 +86,18 @@ def _plain(solution: Solution, path: Path | None) -> dict[str, Any]:
         "seconds": solution.stats.seconds,
         "stages": solution.stats.times,
         "certificate": certificate_dict(solution.certificate),
+        "weights": _weights(solution),
         "file": None if path is None else str(path),
     }
+
+
+def _weights(solution: Solution) -> dict[str, Any] | None:
+    """The second problem of a ReLU generator as plain data."""
+    second = solution.realization
+    if second is None:
+        return None
+    certificate = certificate_dict(second.certificate)
+    return {"value": second.value, "bound": second.bound, "certificate": certificate}
 
 
 def _show(output: Output, title: str, route: str, solution: Solution, path: Path | None, row: Result) -> None:
@@ -99,6 +109,10 @@ def _show(output: Output, title: str, route: str, solution: Solution, path: Path
         ("route", route),
         ("seconds", f"{solution.stats.seconds:.3f}"),
     ]
+    if solution.realization is not None:
+        second = solution.realization
+        numbers = f"{number_text(second.value, 9)}, bound {number_text(second.bound, 9)}"
+        rows += [("weights", f"{status_markup(second.status.value)}  {numbers}")]
     rows += [("expected", _expected_text(row))] if _expected(row) is not None else []
     rows += [("stopped", solution.stats.stopped)] if solution.stats.stopped else []
     rows += [("file", str(path))] if path is not None else []

@@ -34,6 +34,7 @@ _FEW_ROUNDS, _SLIDING_ROUNDS = 8, 25
 _MOST_ROUNDS = 200
 _NEGLIGIBLE = (1e-9, 1e-8, 1e-7, 1e-6)
 _LOSS = 1e-9
+_FIRST_BETA = 3.0
 
 
 def realize_weights(
@@ -155,7 +156,7 @@ def _close_gap(
         watch.stopped = watch.stopped or (None if incumbent.is_done(tol) else "max_iter")
         return
     bundle = np.vstack([unit_directions(network), incumbent.U])
-    beta = 1e-3 * oracle.maximum(G).value
+    beta = _FIRST_BETA * incumbent.lower
     refine_multiplier(Z, G, bundle, oracle, watch, incumbent, tol, unit, beta=beta)
 
 

@@ -16,6 +16,8 @@ def predicted_memory(last: Form, n_fake: int, dim: int, features: int) -> int:
         dim: d_r.
         features: columns that the weights act on, after lifting; 0 for a free generator.
     """
+    if last.method == "column_generation":  # networks of about 3n neurons, their features and factors
+        return 8 * 30 * n_fake * (n_fake + features + dim)
     if last.method == "closed_form":
         output = n_fake * dim if last.is_free else features * dim + 3 * n_fake * features
         return 8 * (6 * dim * dim + output)

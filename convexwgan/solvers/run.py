@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from convexwgan.errors import InputError
 from convexwgan.spec.validation import count, positive
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
-from convexwgan.theory.forms import Form
+from convexwgan.theory.forms import Form, Stage
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Limits:
             count("max_iter", self.max_iter, "it limits the iterations of the solver")
         if self.time_limit is not None:
             positive("time_limit", self.time_limit, "it is a number of seconds")
-        if method in ("closed_form", "saddle"):
-            own = "a formula needs no solver" if method == "closed_form" else "the primal–dual method is its own"
+        if method in ("closed_form", "column_generation", "saddle"):
+            own = "the primal–dual method is its own" if method == "saddle" else "a formula needs no solver"
             for name in ("solver", "options"):
                 if getattr(self, name) is not None:
                     raise InputError(
@@ -51,7 +51,9 @@ class Limits:
                     )
 
 
-def run_form(form: Form, data: GameData, limits: Limits) -> Candidate:
+def run_form(
+    form: Form, data: GameData, limits: Limits, callback: Callable[[dict[str, Any]], object] | None = None
+) -> Candidate:
     """The candidate of a last form, by the method that runs it."""
     if form.method == "conic":
         from convexwgan.solvers.conic_forms import solve_conic_form
@@ -61,6 +63,10 @@ def run_form(form: Form, data: GameData, limits: Limits) -> Candidate:
         from convexwgan.solvers.saddle import solve_saddle
 
         return solve_saddle(form, data, limits)
+    if form.stage is Stage.JOINT_WEIGHTS:
+        from convexwgan.solvers.joint_weights import solve_joint_weights
+
+        return solve_joint_weights(form, data, limits, callback)
     from convexwgan.solvers.closed_form import solve_closed_form
 
     start = time.perf_counter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from convexwgan.arrays import Array
+from convexwgan.arrays import Array, Float64
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Candidate:
     ``moments`` before the generator is realised, ``weights`` after (W, W̃, or G for a free generator);
     ``multipliers`` of the reduced problem before its discriminator is read off, ``neurons`` after.
     ``infeasible`` carries the reason why a solver believes that no generator is feasible; ``certificates/``
-    proves or drops it.
+    proves or drops it. ``unreachable``: the output (n_f, d_r) that a given factor asks for where no ReLU network on
+    this noise has it; ``weights`` then give the nearest one.
     """
 
     moments: MomentPoint | None = None
@@ -49,6 +50,7 @@ class Candidate:
     multipliers: dict[str, Array] = field(default_factory=dict)
     neurons: Neurons | None = None
     infeasible: str | None = None
+    unreachable: Float64 | None = None
     stopped: str | None = None
     stats: dict[str, Any] = field(default_factory=dict)
 

@@ -33,6 +33,7 @@ class Stage(Enum):
     MEAN_ZONOTOPE = "closed form: one neuron at the farthest vertex of the zonotope"
     LEAST_SPREAD = "closed form: sorted samples are regressed towards each other"
     LINE_PROGRAM = "convex program in the sorted outputs"
+    JOINT_WEIGHTS = "search over networks with the thresholded moments"
     CONE_PROGRAM = "second-order cone program in W"
     COVARIANCE_PROGRAM = "semidefinite program in S"
     MOMENT_PROGRAM = "semidefinite program in (S, s)"
@@ -99,12 +100,22 @@ class Form:
 
     @property
     def method(self) -> str | None:
-        """The method that runs this form: closed_form, conic, saddle, or None while theorems are still to come."""
+        """What runs this form: closed_form, conic, saddle, column_generation; None while theorems are still to come."""
         if self.stage in CLOSED_FORMS:
             return "closed_form"
         if self.stage in SADDLE_FORMS:
             return "saddle"
+        if self.stage is Stage.JOINT_WEIGHTS:
+            return "column_generation"
         return "conic" if self.stage in CONIC_FORMS else None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that a user may ask for here: its own, and column generation where weights come second."""
+        if self.method is None:
+            return ()
+        is_second = self.generator.kind == "relu" and self.lifted
+        return (self.method, "column_generation") if is_second else (self.method,)
 
     def at(self, stage: Stage) -> Form:
         """The same WGAN at another stage."""

@@ -86,9 +86,9 @@ def plan(root: Form, method: str = "auto", theorems: Sequence[Reduction] = THEOR
     if not ends:
         raise NotCoveredError(_refusal(root, graph, theorems))
     given: Any = method
-    chosen = [form for form in ends if isinstance(given, str) and given in ("auto", form.method)]
+    chosen = [form for form in ends if isinstance(given, str) and given in ("auto", *form.methods)]
     if not chosen:
-        offered = ", ".join(sorted({str(form.method) for form in ends}))
+        offered = ", ".join(sorted({name for form in ends for name in form.methods}))
         remedy = f"{root.wgan!r} is solved that way; {_why_not(given, root)}"
         raise InputError("method", method, f"be one of auto, {offered}", remedy)
     return _cheapest(graph, root, chosen)

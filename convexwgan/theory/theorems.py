@@ -10,6 +10,7 @@ from convexwgan.theory.covariance_saddle import CovarianceSaddle
 from convexwgan.theory.equation_4_free_generator import FreeThreshold
 from convexwgan.theory.equation_16_coupled_game import CoupledGame
 from convexwgan.theory.equation_36_norm_bound import NormBoundThreshold
+from convexwgan.theory.joint_relu_weights import JointReluWeights
 from convexwgan.theory.lemma_3_1_weight_decay import WeightDecay
 from convexwgan.theory.lemma_c2_norm_bound import NormBound
 from convexwgan.theory.matched_spectra import MatchedSpectra
@@ -19,6 +20,7 @@ from convexwgan.theory.moment_program import MomentProgram
 from convexwgan.theory.reduction import Reduction
 from convexwgan.theory.s_lemma_moment_matching import MomentMatching
 from convexwgan.theory.shifted_threshold import ShiftedThreshold
+from convexwgan.theory.theorem_2_1_relu_generator import ReluGenerator
 from convexwgan.theory.theorem_2_2_relu_one_dimension import LeastSpreadOutput, SortedOutputs
 from convexwgan.theory.theorem_4_1_convex_in_weights import ConvexInWeights
 from convexwgan.theory.theorem_4_1_linear_generator import LinearThreshold
@@ -32,8 +34,10 @@ THEOREMS: tuple[Reduction, ...] = (
     MeanAndCovarianceMatching(),
     MomentMatching(),
     PolynomialGenerator(),
+    ReluGenerator(),
     MeanShrinkage(),
     MeanZonotope(),
+    JointReluWeights(),
     ConvexInWeights(),
     FreeThreshold(),
     LinearThreshold(),

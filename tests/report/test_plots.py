@@ -168,7 +168,7 @@ def test_no_two_forms_of_a_route_stand_in_one_place() -> None:
 
 def test_route_of_an_uncovered_pair_is_refused() -> None:
     with pytest.raises(NotCoveredError):
-        routes.route(load_problem("quadratic_relu_weights"))
+        routes.route(load_problem("linear_relu_norm1_of_weights"))
 
 
 # ---------------------------------------------------------------------------------------------- all of them

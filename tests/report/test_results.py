@@ -33,7 +33,7 @@ def test_wrong_expectation_is_noticed() -> None:
 
 
 def test_refusal_is_a_row_with_its_reason() -> None:
-    run = run_instance(load_instance("quadratic_relu_weights"))
+    run = run_instance(load_instance("linear_relu_norm1_of_weights"))
     assert run.solution is None
     assert run.result.status == "refused"
     assert run.result.is_as_expected
@@ -73,7 +73,9 @@ def test_table_drops_the_name_before_it_breaks_the_numbers() -> None:
 
 
 def test_page_is_one_file_that_escapes_and_links_relatively() -> None:
-    results = [run_instance(load_instance(name)).result for name in ("quadratic_free_output", "quadratic_relu_weights")]
+    results = [
+        run_instance(load_instance(name)).result for name in ("quadratic_free_output", "linear_relu_norm1_of_weights")
+    ]
     figure = Figure("a.png", "T <b>", "caption", 'alt "text"')
     page = render_page("A & B", ["x < y"], [figure], results)
     assert "<script" not in page

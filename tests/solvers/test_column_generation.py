@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from convexwgan.errors import InputError
 from convexwgan.geometry.arrangements import enumerate_cells
+from convexwgan.geometry.ascent import ascend, gains
 from convexwgan.geometry.pricing import price
 from convexwgan.solvers.column_generation import range_neurons, realize_weights, solve_soft
 from convexwgan.solvers.realization.hessian import dense_hessian, hessian_product, newton_direction, tamed_coupling
 from convexwgan.solvers.realization.master import solve_master
 from convexwgan.solvers.realization.merge import mergeable_pairs, minimal_network
 from convexwgan.solvers.realization.multipliers import EQUALITY
-from convexwgan.solvers.realization.oracle import Oracle, ascend, gains
+from convexwgan.solvers.realization.oracle import Oracle
 from convexwgan.solvers.realization.rounds import entered
 from convexwgan.solvers.realization.slide import objective, slide
 from convexwgan.solvers.realization.state import Network, empty_network, features, network_at

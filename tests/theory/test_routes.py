@@ -22,9 +22,7 @@ OUTPUT, WEIGHTS, NORM = Regularizer.output(0.7), Regularizer.weights(0.7), Regul
 NORM_OF_WEIGHTS = Regularizer.norm(2, 0.7, of="weights")
 FREE, LINEAR, POLYNOMIAL = Generator.free(), Generator.linear(), Generator.polynomial(1, 0.5, 0.2)
 RELU = Generator.relu()
-# A ReLU generator has routes where Theorem 2.1 is registered; its refusal is tested without that theorem.
-HAS_RELU = any(type(theorem).__name__ == "ReluGenerator" for theorem in THEOREMS)
-GENERATORS = (FREE, LINEAR, POLYNOMIAL, RELU) if HAS_RELU else (FREE, LINEAR, POLYNOMIAL)
+GENERATORS = (FREE, LINEAR, POLYNOMIAL, RELU)
 
 MEAN = Discriminator.linear(beta=2.0), Discriminator.linear(norm_bound=True)
 SECOND = Discriminator.quadratic(beta=2.0), Discriminator.quadratic(norm_bound=True)
@@ -101,6 +99,10 @@ def line_pairs(last: str) -> Iterator[tuple[WGAN, Chain]]:
 
 ON_THE_LINE, ON_THE_LINE_CONIC = tuple(line_pairs("LeastSpreadOutput")), tuple(line_pairs("SortedOutputs"))
 CLOSED, CONIC = tuple(closed_form_pairs()), tuple(conic_pairs())
+BRACKETED = tuple(
+    (D + RELU + WEIGHTS, ("NormBound" if D.norm_bound else "WeightDecay", "CovarianceMatching", "JointReluWeights"))
+    for D in (*SECOND, Discriminator.quadratic(components=3))
+)
 NEEDS_SOLVER = tuple((w, c) for w, c in CONIC if c[-1] == "MomentProgram" or not w.regularizer.is_quadratic)
 
 
@@ -121,8 +123,27 @@ def test_every_conic_pair_takes_its_chain_of_theorems(wgan: WGAN, names: Chain) 
 def test_a_pair_without_a_closed_form_goes_to_the_conic_solver_by_itself(wgan: WGAN, names: Chain) -> None:
     assert chain(wgan) == names
     assert plan(first_form(wgan)).method == "conic"
-    with pytest.raises(InputError, match=r"method = 'closed_form' must be one of auto, conic"):
+    offered = "auto, column_generation, conic" if wgan.generator == RELU else "auto, conic"
+    with pytest.raises(InputError, match=rf"method = 'closed_form' must be one of {offered}"):
         plan(first_form(wgan), "closed_form")
+
+
+@pytest.mark.parametrize(("wgan", "names"), BRACKETED, ids=lambda value: repr(value))
+def test_weights_of_a_relu_network_under_second_moments_are_a_search_that_is_not_called_exact(
+    wgan: WGAN, names: Chain
+) -> None:
+    assert chain(wgan) == chain(wgan, "column_generation") == names
+    assert plan(first_form(wgan)).method == "column_generation"
+    assert plan(first_form(wgan)).steps[-1].theorem.exactness == "upper"
+
+
+@pytest.mark.parametrize("discriminator", [*MEAN, *SECOND, *SKIP, *JOINT])
+def test_column_generation_is_a_method_where_the_weights_of_a_relu_network_come_second(
+    discriminator: Discriminator,
+) -> None:
+    assert chain(discriminator + RELU + OUTPUT, "column_generation") == chain(discriminator + RELU + OUTPUT)
+    with pytest.raises(InputError, match="method = 'column_generation' must be one of auto"):
+        plan(first_form(discriminator + LINEAR + OUTPUT), "column_generation")
 
 
 @pytest.mark.parametrize("generator", [LINEAR, POLYNOMIAL])
@@ -142,7 +163,8 @@ def test_the_order_of_the_sum_does_not_change_the_route() -> None:
 
 
 def test_every_theorem_is_on_some_route() -> None:
-    used = {name for _, names in (*CLOSED, *CONIC, *ON_THE_LINE, *ON_THE_LINE_CONIC) for name in names}
+    pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC)
+    used = {name for _, names in pairs for name in names}
     assert used == {type(theorem).__name__ for theorem in THEOREMS}
 
 
@@ -201,7 +223,7 @@ def test_every_theorem_says_what_it_claims_and_where_it_stands() -> None:
         assert theorem.name
         assert theorem.claim
         assert "Sahiner" in theorem.citation or "MATH" in theorem.citation
-        assert theorem.exactness == "exact"
+        assert theorem.exactness == ("upper" if type(theorem).__name__ == "JointReluWeights" else "exact")
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------
@@ -224,6 +246,9 @@ REFUSED = [
     (SECOND[0] + POLYNOMIAL + NORM, NOT_CONVEX, SECOND[0] + POLYNOMIAL + Regularizer.output()),
     (SKIP[0] + LINEAR + NORM, NOT_CONVEX, SKIP[0] + LINEAR + Regularizer.output()),
     (SKIP[0] + LINEAR + WEIGHTS, "compete for the same noise directions", SECOND[0] + LINEAR + WEIGHTS),
+    (SKIP[0] + RELU + WEIGHTS, "one non-convex problem", SKIP[0] + RELU),
+    (JOINT[0] + RELU + WEIGHTS, "not a function of the output moments", JOINT[0] + RELU),
+    (SECOND[0] + RELU + NORM_OF_WEIGHTS, "no function of", SECOND[0] + RELU),
     (JOINT[0] + LINEAR + WEIGHTS, "not a function of the output moments", JOINT[0] + LINEAR),
     (JOINT[1] + FREE + NORM, "not a function of the output moments", JOINT[1] + FREE),
     (Discriminator.relu(beta=1.0) + FREE, "ReLU discriminator", Discriminator.quadratic(beta=1.0) + FREE),
@@ -265,7 +290,7 @@ RELU_GENERATORS = [
 def test_without_theorem_2_1_a_relu_generator_is_refused_and_the_linear_one_named(
     wgan: WGAN, reason: str, nearest: WGAN
 ) -> None:
-    message = refusal(wgan, theorems=without("ReluGenerator"))
+    message = refusal(wgan, theorems=without("ReluGenerator", "JointReluWeights"))
     assert message.startswith(f"{wgan!r} is not covered")
     assert reason in message
     assert "this version does not solve yet" in message
@@ -323,7 +348,7 @@ def test_each_theorem_carries_weight_some_route_or_refusal_changes_without_it(na
         except (NotCoveredError, InputError) as error:
             return type(error)
 
-    pairs = [(w, "auto") for w, _ in (*CLOSED, *ON_THE_LINE)]
+    pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE)]
     pairs += [(w, "conic") for w, _ in (*CONIC, *ON_THE_LINE_CONIC)]
     assert any(answer(w, m, THEOREMS) != answer(w, m, without(name)) for w, m in pairs)
 

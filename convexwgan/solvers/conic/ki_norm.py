@@ -25,6 +25,7 @@ EXACT_RAYS = 4  # copositive = PSD + nonnegative up to this order (Diananda 1962
 SPAN_TOLERANCE = 1e-9  # directions of output that need weights 1e9 times larger than the easiest ones do not count
 TARGET_TOLERANCE = 1e-6
 _RANK_TOLERANCE = 1e-14
+_CLARABEL = {"static_regularization_constant": 1e-7}  # at its 1e-8 one instance in fifty broke down
 _NUMBER = 8
 _FIXED = 100_000_000  # CVXPY and the solver themselves; then for each cone CVXPY's expressions and the KKT matrix
 _CONE = 80_000
@@ -179,9 +180,8 @@ def relu_program(
         lifted = -reduced.F @ dual(reached, units.q / units.gamma) @ reduced.Q.T
         return {"R": lifted if beta is None else lifted + reduced.left_over}
 
-    return ConicModel(
-        name, problem, {batch.entries.name(): batch.entries for batch in batches}, unpack, multipliers, units.q
-    )
+    variables = {batch.entries.name(): batch.entries for batch in batches}
+    return ConicModel(name, problem, variables, unpack, multipliers, units.q, _CLARABEL)
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,7 +61,7 @@ def line_program(
     tubes = [below <= radius, -below <= radius]
     tubes += [above <= radius, -above <= radius] if len(shares) > 1 else []
     cost, size = _cost(w, regularizer, weight, unit)
-    value_unit = positive_or_one(max(size, 0.0 if beta is not None else unit * mass))
+    value_unit = 1.0 if natural else positive_or_one(max(size, 0.0 if beta is not None else unit * mass))
     penalty = (unit / value_unit) * radius if beta is None else 0.0
     problem = cp.Problem(cp.Minimize((1.0 / value_unit) * cost + penalty), [*tubes, *steps])
 

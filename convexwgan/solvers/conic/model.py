@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class ConicModel:
         unpack: primal values in the user's units; only after a solve that left values.
         multipliers: the dual in the user's units: the discriminator (signs in each builder's docstring).
         value_unit: the unit of ``problem.value``.
+        clarabel: options that this program needs of Clarabel; the caller's own win.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ConicModel:
     unpack: Callable[[], Values]
     multipliers: Callable[[], Values]
     value_unit: float = 1.0
+    clarabel: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load_cvxpy() -> Any:

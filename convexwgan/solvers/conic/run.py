@@ -91,7 +91,8 @@ def run(
     """
     name = canonical_name(solver)
     require_solver(name)
-    settings = solver_options(name, tol=tol, max_iter=max_iter, time_limit=time_limit, options=options)
+    own = {**(model.clarabel if name == "CLARABEL" else {}), **(options or {})}
+    settings = solver_options(name, tol=tol, max_iter=max_iter, time_limit=time_limit, options=own)
     start = time.perf_counter()
     data, chain, inverse = _standard_form(model, name, settings)
     compiled = time.perf_counter()

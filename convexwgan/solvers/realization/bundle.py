@@ -1,6 +1,6 @@
 """The multiplier to full accuracy, at rank ≤ 4: a proximal bundle method on the dual with the conic master.
 
-    R ← argmax ⟨R, G⟩ − (β/2)‖R − C‖²  s.t.  ‖Rᵀ(Zu_j)₊‖ ≤ 1 for the neurons u_j in the bundle
+    R ← argmax ⟨R, G⟩ − (β/2)‖R − C‖²_K  s.t.  ‖Rᵀ(Zu_j)₊‖ ≤ 1 for the neurons u_j in the bundle
 
 then every ray of the arrangement that violates ‖Rᵀ(Zu)₊‖ ≤ 1, what local ascent reaches from the worst of them, and
 the exact maximiser join the bundle. R divided by its pricing maximum is feasible for all u: where that raises the
@@ -12,16 +12,22 @@ Reference: Kiwiel, "Methods of descent for nondifferentiable optimization" (1985
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from convexwgan.arrays import Float64
+from convexwgan.geometry.ascent import ascend, gains
 from convexwgan.geometry.pricing import PricingResult
 from convexwgan.solvers.realization.limits import Watch
 from convexwgan.solvers.realization.master import MasterResult, solve_master
+from convexwgan.solvers.realization.metric import metric_of
 from convexwgan.solvers.realization.multipliers import Incumbent, note
-from convexwgan.solvers.realization.oracle import Oracle, ascend, gains
+from convexwgan.solvers.realization.oracle import Oracle, apart, unit_rows
 
-_FIRST_NEW, _MOST_NEW = 400, 4000
+_FIRST_NEW, _MOST_NEW = 100, 4000
+_CLUSTER = 2.0
+_NEIGHBOURS, _NEAR_BY, _SAME_POINT = 3, 0.95, 1.0 - 1e-13
 _ASCENTS = 200
 _LOCAL = 30
 _SAME = 1.0 - 1e-7
@@ -62,7 +68,7 @@ def refine_multiplier(
         incumbent: improved in place.
         tol: relative gap to reach.
         unit: scaled cost in the user's units, for the history.
-        beta: the first β, relative to scaled data.
+        beta: the first β: a share of the cost.
     """
     bundle = _Bundle(Z, G, oracle, incumbent, tol, U, beta)
     while not watch.is_over:
@@ -81,6 +87,7 @@ class _Bundle:
     def __init__(
         self, Z: Float64, G: Float64, oracle: Oracle, incumbent: Incumbent, tol: float, U: Float64, beta: float
     ) -> None:
+        self.metric = metric_of(Z, oracle.arrangement.rays)
         self.Z, self.G, self.oracle, self.incumbent, self.tol = Z, G, oracle, incumbent, tol
         self.U, self.idle = U, np.zeros(len(U), dtype=int)
         self.center, self.beta, self.first_beta = incumbent.R, beta, beta
@@ -91,13 +98,14 @@ class _Bundle:
         before = max(self.incumbent.gap, self.tol) if np.isfinite(self.incumbent.gap) else 1e-2
         self.accuracy = min(self.accuracy, max(_SHARE * before, _FINEST))
         Phi = np.maximum(self.Z @ self.U.T, 0.0)
-        result = _master(Phi, self.G, self.beta, self.center, self.incumbent, self.accuracy)
+        result = self._master(Phi, self.beta, self.center, self.accuracy)
         found = self.oracle.maximum(result.R)
         price = max(found.value, 1.0)
         self.incumbent.offer_multiplier(self.G, result.R, price, found.is_exact)
         forced = self._offered(Phi, result, price)
         is_wild = price - 1.0 > _WILD
         new = _violated(self.Z, result.R, self.oracle, found, _FIRST_NEW if is_wild else self.new_a_round)
+        new = np.vstack([new, _between(self.Z, result.R, new[-_LOCAL:], self.U)])
         self._exchange(np.linalg.norm(Phi.T @ result.R, axis=1), np.vstack([forced, new]))
         self._move(result, price)
         self.stale = 0 if self.incumbent.gap < 0.98 * before or price > 1.0 + self.tol else self.stale + 1
@@ -108,12 +116,13 @@ class _Bundle:
 
         What the bundle cannot reach, that multiplier grows towards, so that pricing names the missing neurons.
         """
-        Phi = np.maximum(self.Z @ self.U.T, 0.0)
-        near = np.linalg.norm(Phi.T @ self.incumbent.R, axis=1) > (_NEAR if len(self.U) > _MOST_NEW else -1.0)
+        U = np.vstack([self.U, self.incumbent.U])
+        Phi = np.maximum(self.Z @ U.T, 0.0)
+        near = np.linalg.norm(Phi.T @ self.incumbent.R, axis=1) > (_NEAR if len(U) > _MOST_NEW else -1.0)
         center = self.incumbent.R
         for _ in range(_EQUALITY_STEPS if near.any() else 0):
-            result = _master(Phi[:, near], self.G, _TINY, center, self.incumbent, 0.1 * self.tol)
-            self.incumbent.offer_network(self.Z, self.G, self.U[near], result.V)
+            result = self._master(Phi[:, near], _TINY * self.incumbent.lower, center, 0.1 * self.tol)
+            self.incumbent.offer_network(self.Z, self.G, U[near], result.V)
             found = self.oracle.maximum(result.R)
             self.incumbent.offer_multiplier(self.G, result.R, found.value, found.is_exact)
             if self.incumbent.is_done(self.tol):
@@ -144,9 +153,9 @@ class _Bundle:
 
     def _move(self, result: MasterResult, price: float) -> None:
         """A serious step moves the centre and may lower β; a wild one raises β; a vain one asks for more accuracy."""
-        here = _prox(self.center, self.G, self.beta, self.center)
-        expected = _prox(result.R, self.G, self.beta, self.center) - here
-        gained = _prox(result.R / price, self.G, self.beta, self.center) - here
+        here = self._prox(self.center)
+        expected = self._prox(result.R) - here
+        gained = self._prox(result.R / price) - here
         if expected <= 2.0 * result.gap:
             self.accuracy = max(0.1 * self.accuracy, _FINEST)
         if gained > max(_SERIOUS * expected, 0.0) or price <= 1.0 + 0.1 * self.tol:
@@ -156,17 +165,38 @@ class _Bundle:
         elif price - 1.0 > _WILD:
             self.beta = min(self.beta / _BETA_FALLS, self.first_beta)
 
+    def _master(self, Phi: Float64, beta: float, center: Float64, accuracy: float) -> MasterResult:
+        """The master in the metric, from well inside the cones: a start near the boundary saves no iteration."""
+        metric, R = self.metric, self.incumbent.R
+        start = (1.0 - _INSIDE) * R / max(1.0, float(np.linalg.norm(Phi.T @ R, axis=1).max()))
+        mu = _INSIDE * self.incumbent.lower / Phi.shape[1]
+        given = metric.down(Phi), metric.down(self.G)
+        result = solve_master(*given, beta, metric.up(center), metric.up(start), mu=mu, tol=accuracy)
+        return replace(result, R=metric.back(result.R))
 
-def _master(
-    Phi: Float64, G: Float64, beta: float, center: Float64, incumbent: Incumbent, accuracy: float
-) -> MasterResult:
-    """The master from well inside the cones: a start near the boundary saves no iteration of an interior method."""
-    start = (1.0 - _INSIDE) * incumbent.R / max(1.0, float(np.linalg.norm(Phi.T @ incumbent.R, axis=1).max()))
-    return solve_master(Phi, G, beta, center, start, mu=_INSIDE * incumbent.lower / Phi.shape[1], tol=accuracy)
+    def _prox(self, R: Float64) -> float:
+        return float(np.vdot(R, self.G)) - 0.5 * self.beta * self.metric.squared(R - self.center)
 
 
-def _prox(R: Float64, G: Float64, beta: float, center: Float64) -> float:
-    return float(np.vdot(R, G)) - 0.5 * beta * float(((R - center) ** 2).sum())
+def _separation(Z: Float64, rays: int) -> float:
+    """The cosine of a few mean distances between the rays: violations come in clusters around a local maximum."""
+    r = Z.shape[1]
+    return float(np.cos(min(_CLUSTER * (4.0 * np.pi / rays) ** (1.0 / max(r - 1, 1)), 0.3)))
+
+
+def _between(Z: Float64, R: Float64, local: Float64, U: Float64) -> Float64:
+    """Midpoints of the local maxima and the neurons of the bundle nearest to them, where they violate too.
+
+    A maximiser slides along its face as R changes; one cut a round would follow it at a linear rate only.
+    """
+    if len(local) == 0 or len(U) == 0:
+        return np.zeros((0, Z.shape[1]))
+    cosine = local @ U.T
+    count = min(_NEIGHBOURS, len(U))
+    nearest = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
+    is_near = np.take_along_axis(cosine, nearest, axis=1)
+    middle = unit_rows((local[:, None, :] + U[nearest])[(is_near > _NEAR_BY) & (is_near < _SAME_POINT)])
+    return middle[gains(Z, R, middle) > 1.0]
 
 
 def _violated(Z: Float64, R: Float64, oracle: Oracle, found: PricingResult, limit: int) -> Float64:
@@ -177,8 +207,7 @@ def _violated(Z: Float64, R: Float64, oracle: Oracle, found: PricingResult, limi
     local = oracle.candidates(R, _LOCAL, threshold)
     rays = oracle.arrangement.rays
     values = gains(Z, R, rays)
-    order = np.argsort(-values)
-    chosen = rays[order[values[order] > threshold][:limit]]
+    chosen = apart(rays, values, limit, threshold, _separation(Z, len(rays)))
     if len(chosen):
         climbed = np.asarray(ascend(Z, R, chosen[:_ASCENTS], 30))
         moved = (climbed * chosen[:_ASCENTS]).sum(axis=1) < _SAME

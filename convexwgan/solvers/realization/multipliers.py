@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from convexwgan.arrays import Float64
+from convexwgan.geometry.ascent import gains
 from convexwgan.solvers.realization.limits import Watch
-from convexwgan.solvers.realization.oracle import Oracle, gains
+from convexwgan.solvers.realization.oracle import Oracle
 from convexwgan.solvers.realization.rounds import improved, outgoing, residual, unit_directions
 from convexwgan.solvers.realization.state import Network, empty_network
 
@@ -47,9 +48,9 @@ class Incumbent:
     def offer_network(self, Z: Float64, G: Float64, U: Float64, V: Float64) -> None:
         """Keep the network, as it is or repaired, if it costs less at equality, or comes closer to equality."""
         size = np.linalg.norm(V, axis=1)
-        used = size > _NEGLIGIBLE * size.max(initial=0.0)
-        U, V = U[used], V[used]
         Phi = np.maximum(Z @ U.T, 0.0)
+        used = (size > _NEGLIGIBLE * size.max(initial=0.0)) & (Phi > 0).any(axis=0)  # a dead neuron only costs
+        U, V, Phi = U[used], V[used], Phi[:, used]
         for trial in (V, repaired(Phi, G, V)):
             size = float(np.linalg.norm(Phi @ trial - G))
             cost = float(np.linalg.norm(trial, axis=1).sum())

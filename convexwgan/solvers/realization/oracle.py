@@ -16,12 +16,12 @@ import numpy as np
 from convexwgan.arrays import Array, Float64, device_of, namespace, to_numpy64
 from convexwgan.errors import InputError
 from convexwgan.geometry.arrangements import Arrangement, cell_count_formula, enumerate_cells
+from convexwgan.geometry.ascent import ascend, gains
 from convexwgan.geometry.cones import MAX_RANK
 from convexwgan.geometry.pricing import PricingResult, price
 from convexwgan.solvers.realization.scaling import Scaled
 
 _MAX_CELLS = 400_000
-_BLOCK = 1 << 23
 _FEWEST = 32
 _APART = 0.995
 """Candidates closer than this cosine to a better one are left out: sliding would merge them again."""
@@ -57,7 +57,7 @@ class Oracle:
         """Up to ``limit`` unit directions, best first and apart from each other, with ‖Rᵀ(Zu)₊‖ > above."""
         U = self.ascended(R)
         values = gains(self.Z, R, U)
-        return _apart(U, values, limit, above)
+        return apart(U, values, limit, above, _APART)
 
     def maximum(self, R: Float64) -> PricingResult:
         """The exact pricing maximum, or the best of many ascents (``is_exact`` False)."""
@@ -103,38 +103,6 @@ def oracle_for(problem: Scaled, Z: Array, rng: int | np.random.Generator, pricin
     return Oracle(problem.Z, np.random.default_rng(rng), pricing, rows)
 
 
-def ascend(Z: Array, R: Float64, U: Float64, steps: int = 60) -> Array:
-    """Local ascent of f(u) = ‖Rᵀ(Zu)₊‖ from every row of U at once; no row ends lower than it began.
-
-    u ← (u + t ∇f)/‖·‖,  ∇f ∝ Zᵀ(1[Zu > 0] ∘ R Rᵀ(Zu)₊),  t doubled on success, quartered on failure
-    """
-    xp = namespace(Z)
-    R, U = (xp.asarray(A, dtype=Z.dtype, device=device_of(Z)) for A in (R, U))
-    step = xp.ones((U.shape[0], 1), dtype=Z.dtype, device=device_of(Z))
-    value, gradient = _value_and_direction(U, Z, R)
-    for _ in range(steps):
-        following = _unit(U + step * gradient)
-        next_value, next_gradient = _value_and_direction(following, Z, R)
-        better = next_value > value
-        U = xp.where(better, following, U)
-        gradient = xp.where(better, next_gradient, gradient)
-        value = xp.where(better, next_value, value)
-        step = xp.where(better, 2.0 * step, 0.25 * step)
-        if bool(xp.all(step < 1e-5)):
-            break
-    return U
-
-
-def gains(Z: Float64, R: Float64, U: Float64) -> Float64:
-    """‖Rᵀ(Zu)₊‖ for each row u of U, shape (k,), in blocks."""
-    values = np.empty(len(U))
-    block = max(_BLOCK // len(Z), 1)
-    for start in range(0, len(U), block):
-        images = np.maximum(U[start : start + block] @ Z.T, 0.0) @ R
-        values[start : start + block] = np.sqrt((images**2).sum(axis=1))
-    return values
-
-
 def unit_rows(U: Float64) -> Float64:
     """Rows scaled to length 1; rows of length 0 are dropped."""
     lengths = np.linalg.norm(U, axis=1)
@@ -142,27 +110,13 @@ def unit_rows(U: Float64) -> Float64:
     return scaled
 
 
-def _apart(U: Float64, values: Float64, limit: int, above: float) -> Float64:
+def apart(U: Float64, values: Float64, limit: int, above: float, cosine: float) -> Float64:
+    """Up to ``limit`` rows of U of values > above, best first, none within ``cosine`` of a better one."""
     order = np.argsort(-values)
     order = order[values[order] > above]
     chosen: list[int] = []
     while len(order) and len(chosen) < limit:
         best = int(order[0])
         chosen.append(best)
-        order = order[U[order] @ U[best] < _APART]
+        order = order[U[order] @ U[best] < cosine]
     return U[chosen]
-
-
-def _value_and_direction(U: Array, Z: Array, R: Array) -> tuple[Array, Array]:
-    xp = namespace(U)
-    values = U @ Z.T
-    images = xp.clip(values, min=0.0) @ R
-    size = xp.sqrt(xp.sum(images * images, axis=1, keepdims=True))
-    slopes = (images @ R.T) * xp.astype(values > 0.0, values.dtype)
-    return size, _unit(slopes @ Z)
-
-
-def _unit(U: Array) -> Array:
-    xp = namespace(U)
-    lengths = xp.sqrt(xp.sum(U * U, axis=1, keepdims=True))
-    return U / xp.where(lengths > 0.0, lengths, xp.ones_like(lengths))

@@ -9,9 +9,10 @@ import numpy as np
 
 from convexwgan.arrays import Array, Float64
 from convexwgan.errors import InputError
+from convexwgan.geometry.ascent import gains
 from convexwgan.solvers.realization.limits import Callback, Watch
 from convexwgan.solvers.realization.merge import minimal_network
-from convexwgan.solvers.realization.oracle import Oracle, gains, oracle_for
+from convexwgan.solvers.realization.oracle import Oracle, oracle_for
 from convexwgan.solvers.realization.rounds import improved, outgoing, residual, unit_directions
 from convexwgan.solvers.realization.scaling import scaled_problem
 from convexwgan.solvers.realization.slide import slide
@@ -51,6 +52,7 @@ def solve_soft(
     callback: Callback | None = None,
     warm_start: ReluNeurons | None = None,
     pricing: str = "auto",
+    target: float | None = None,
 ) -> RealizationResult:
     """The cheapest network near a target, with the multiplier that proves how cheap.
 
@@ -68,6 +70,8 @@ def solve_soft(
         callback: called with each line of the history; returning True stops the run.
         warm_start: neurons to begin with.
         pricing: "exact" (rank ≤ 4), "heuristic", or "auto": exact where it is affordable.
+        target: an objective that is low enough: the first network with it ends the run (``stopped`` "target"), with
+            the bounds proven so far; None runs until the gap is closed.
 
     Returns:
         RealizationResult: neurons; ``multiplier`` R (n, d_r), feasible for the pricing used; ``residual``
@@ -90,12 +94,13 @@ def solve_soft(
     weight = float(beta) / (problem.gamma * problem.zeta)
     oracle = oracle_for(problem, Z, rng, pricing)
     unit = problem.gamma**2
+    enough = _target(target) / unit
     n, r = problem.Z.shape
     network = empty_network(n, r, problem.G.shape[1])
     if warm_start is not None:
         U, V = problem.reduced(warm_start)
         network = slide(problem.Z, problem.G, weight, network_at(problem.Z, U, V), max_iter=_STEPS)[0]
-    network, R, bounds = column_generation(problem.Z, problem.G, weight, network, oracle, watch, tol, unit)
+    network, R, bounds = column_generation(problem.Z, problem.G, weight, network, oracle, watch, tol, unit, enough)
     neurons = problem.neurons(unit_directions(network), outgoing(network))
     multiplier = problem.multiplier(R) * (weight * problem.gamma * problem.zeta)
     E = residual(problem.Z, problem.G, network)
@@ -121,8 +126,12 @@ def column_generation(
     watch: Watch,
     tol: float,
     unit: float,
+    enough: float = -np.inf,
 ) -> tuple[Network, Float64, SoftBounds]:
-    """Rounds of pricing, adding and sliding until the gap is below tol: network, feasible R (price ≤ 1), bounds."""
+    """Rounds of pricing, adding and sliding until the gap is below tol, or the value at most ``enough``.
+
+    Returns the network, a feasible R (price ≤ 1) and the bounds.
+    """
     while True:
         R = -residual(Z, G, network) / beta
         bounds = soft_bounds(Z, G, beta, network, R, oracle, tol)
@@ -134,6 +143,8 @@ def column_generation(
             neurons=network.count,
         )
         is_closed = bounds.gap <= tol and (bounds.is_exact or not oracle.is_exact)
+        if bounds.upper <= enough and not is_closed:
+            watch.stopped = watch.stopped or "target"
         if is_closed or _has_stalled(watch) or watch.is_over:
             feasible = R / max(1.0, bounds.price)
             return condensed(Z, G, beta, network), feasible, bounds
@@ -173,6 +184,15 @@ def _dual_value(G: Float64, beta: float, R: Float64, price: float) -> float:
         return 0.0
     t = min(1.0 / max(price, 1e-300), inner / (beta * square))
     return beta * t * inner - 0.5 * (beta * t) ** 2 * square
+
+
+def _target(target: float | None) -> float:
+    """The objective to stop at; −inf for none."""
+    if target is None:
+        return -np.inf
+    if not (isinstance(target, (int, float, np.floating)) and np.isfinite(target)):
+        raise InputError("target of solve_soft", target, "be a finite number", "leave it out to close the gap")
+    return float(target)
 
 
 def _has_stalled(watch: Watch) -> bool:

@@ -17,9 +17,10 @@ import numpy as np
 import scipy.linalg
 
 from convexwgan.arrays import Float64
+from convexwgan.geometry.ascent import gains
 from convexwgan.solvers.realization.limits import Watch
 from convexwgan.solvers.realization.multipliers import Incumbent, note
-from convexwgan.solvers.realization.oracle import Oracle, gains, unit_rows
+from convexwgan.solvers.realization.oracle import Oracle, apart, unit_rows
 
 _ROUNDS = 15
 _ITERATIONS = 1500
@@ -29,6 +30,8 @@ _RIDGE = 1e-13
 _ENOUGH = 1e-4
 _SUPPORT = (1e-3, 1e-4, 1e-6)
 _PATIENCE = 4
+_MOST_NEW, _APART = 1000, 0.9999
+"""Neurons a round; ascents from neurons of the incumbent end beside them, and would double them every round."""
 
 
 def basis_pursuit(Phi: Float64, G: Float64, V: Float64, *, tol: float = 1e-6) -> tuple[Float64, Float64]:
@@ -37,7 +40,7 @@ def basis_pursuit(Phi: Float64, G: Float64, V: Float64, *, tol: float = 1e-6) ->
     Args:
         Phi: features (n, k) of full row rank, k > n for any freedom.
         G: target (n, d).
-        V: where to start (k, d).
+        V: where to start (k, d); 0 for the weights of least norm.
         tol: stop when the change of a step is below tol relative to the iterate.
     """
     scale = np.linalg.norm(Phi, axis=0)
@@ -49,8 +52,9 @@ def basis_pursuit(Phi: Float64, G: Float64, V: Float64, *, tol: float = 1e-6) ->
     def solve(B: Float64) -> Float64:
         return np.asarray(scipy.linalg.cho_solve(factor, B, check_finite=False))
 
-    Y, S = V.copy(), np.zeros_like(V)
-    rho = 10.0 * len(Y) / max(float(np.linalg.norm(V, axis=1).sum()), 1e-300) / Y.shape[1] ** 0.5
+    Y = V.copy() if V.any() else Phi.T @ solve(G)  # ρ is read off the size of the start
+    S = np.zeros_like(V)
+    rho = 10.0 * len(Y) / max(float(np.linalg.norm(Y, axis=1).sum()), 1e-300) / Y.shape[1] ** 0.5
     for iteration in range(_ITERATIONS):
         A = Y - S
         X = A - Phi.T @ solve(Phi @ A - G)
@@ -99,7 +103,7 @@ def corrective_rounds(
         vain = vain + 1 if before - incumbent.upper <= _ENOUGH * incumbent.upper else 0
         if incumbent.is_done(tol) or watch.is_over or vain == _PATIENCE:
             return
-        new = found[values > 1.0]
+        new = apart(found, values, _MOST_NEW, 1.0, _APART)
         U, V = np.vstack([U, new]), np.vstack([V, np.zeros((len(new), G.shape[1]))])
 
 

@@ -1,0 +1,113 @@
+"""Pictures and the table of the mode experiments, from the JSON and NPZ files that run.py and toy.py wrote.
+
+python benchmarks/lagrangian/figures.py benchmarks/results/lagrangian_*.json --table benchmarks/results/lagrangian.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from convexwgan.report.style import CUT, GENERATED, REAL, new_axes, save, tidy
+
+FIGURES = Path("docs/figures")
+METHODS = ("lagrangian", "non-saturating", "wgan-gp")
+MEASURES = ("covered", "reached", "quality", "kl", "frechet", "cpu_seconds")
+GOALS = {"ring": (8, 9), "grid": (23, 8)}
+LIMITS = {"ring": 2.6, "grid": 5.2}
+
+
+def interval(values: list[float]) -> str:
+    """Mean ± half the width of the 95 % t interval."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return f"{mean:.3g}"
+    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    return f"{mean:.3g} ± {half:.2g}"
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """One row a task and method."""
+    heads = (
+        "| task | method | seeds | goal met in | modes covered | reached | high quality | KL | Fréchet | CPU seconds |"
+    )
+    lines = [heads, "|" + "---|" * 10]
+    for task in dict.fromkeys(row["task"] for row in results):
+        for method in METHODS:
+            rows = [row for row in results if (row["task"], row["method"]) == (task, method)]
+            if rows:
+                goal = GOALS.get(task)
+                met = "–" if goal is None else f"{sum(row['covered'] >= goal[0] for row in rows)} of {len(rows)}"
+                cells = " | ".join(interval([row[name] for row in rows]) for name in MEASURES)
+                lines.append(f"| {task} | {method} | {len(rows)} | {met} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def draw_points(name: str, pictures: Any, path: Path) -> None:
+    """Data and the samples of the three methods, first seed, in the plane."""
+    axes = new_axes(13.0, 3.6, columns=4)
+    for ax, kind in zip(axes, ("data", *METHODS), strict=True):
+        points = pictures[f"{name}/{kind}"]
+        ax.plot(*points.T, ".", markersize=2.5, alpha=0.5, color=REAL if kind == "data" else GENERATED)
+        ax.set_title(kind, loc="left", fontsize=11)
+        ax.set_xlim(-LIMITS[name], LIMITS[name])
+        ax.set_ylim(-LIMITS[name], LIMITS[name])
+        ax.set_aspect("equal")
+        ax.set_xticks([])
+        ax.set_yticks([])
+    save(axes[0], path)
+
+
+def draw_images(name: str, pictures: Any, path: Path) -> None:
+    """64 images each, in squares of 8 × 8."""
+    kinds = [kind for kind in ("data", *METHODS) if f"{name}/{kind}" in pictures]
+    axes = new_axes(3.3 * len(kinds), 3.6, columns=len(kinds))
+    for ax, kind in zip(axes, kinds, strict=True):
+        images = np.clip(pictures[f"{name}/{kind}"][:64], 0.0, 1.0)
+        side = images.shape[1]
+        ax.imshow(images.reshape(8, 8, side, side).swapaxes(1, 2).reshape(8 * side, 8 * side), cmap="gray_r")
+        ax.set_title(kind, loc="left", fontsize=11)
+        ax.set_axis_off()
+    save(axes[0], path)
+
+
+def draw_toy(found: dict[str, Any], path: Path) -> None:
+    """Mean of the samples against optimiser steps, all seeds."""
+    (ax,) = new_axes(6.4, 3.6)
+    for method, colour, dash in zip(METHODS, (GENERATED, REAL, CUT), ("-", "--", ":"), strict=True):
+        for index, run in enumerate(found["seeds"].values()):
+            mean = run[method]["mean"]
+            steps = run[method]["steps"] * np.arange(1, len(mean) + 1) / len(mean)
+            ax.plot(steps, mean, dash, color=colour, linewidth=1.4, label=method if index == 0 else None)
+    tidy(ax, "one atom at 3, a discriminator without slope", "optimiser steps", "mean of the samples")
+    ax.legend(frameon=False)
+    save(ax, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--table", type=Path, required=True)
+    given = parser.parse_args()
+    results: list[dict[str, Any]] = []
+    for file in given.files:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if "results" not in found:
+            draw_toy(found, FIGURES / "lagrangian_toy.png")
+            continue
+        results += found["results"]
+        pictures = np.load(file.with_suffix(".npz"))
+        for name in dict.fromkeys(row["task"] for row in found["results"]):
+            draw = draw_points if name in LIMITS else draw_images
+            draw(name, pictures, FIGURES / f"lagrangian_{name}.png")
+    given.table.write_text(table(results), encoding="utf-8")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()

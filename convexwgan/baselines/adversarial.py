@@ -1,0 +1,179 @@
+"""The two adversarial trainings that LagrangianGAN is compared with: non-saturating GAN and WGAN-GP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convexwgan.models.neural_gan import NeuralGAN, Progress
+from convexwgan.models.training import Losses, Run
+from convexwgan.spec.validation import count, positive
+
+if TYPE_CHECKING:
+    import torch
+
+    from convexwgan.models.neural_gan import MakeDiscriminator
+
+
+class NonSaturatingGAN(NeuralGAN):
+    """The standard GAN with the non-saturating generator loss, behind LagrangianGAN's interface.
+
+    Problem, D = sigmoid of the discriminator's output; each iteration:
+        one ascent step of the discriminator on   mean log D(x) + mean log(1 − D(G(z))),
+        one descent step of the generator on      −mean log D(G(z)).
+
+    Args:
+        All as in ``LagrangianGAN``.
+
+    Reference:
+        Goodfellow et al., Generative adversarial nets, 2014, Section 3.
+
+    >>> model = NonSaturatingGAN(iterations=10, hidden=(8,), random_state=0).fit([[0.0], [1.0]])
+    >>> model.sample(3).shape, model.n_evaluations_
+    ((3, 1), 20)
+    """
+
+    def __init__(
+        self,
+        *,
+        latent_dim: int = 8,
+        hidden: tuple[int, ...] = (64, 64),
+        iterations: int = 7500,
+        batch_size: int = 128,
+        learning_rate: float | tuple[float, float] = 1e-3,
+        betas: tuple[float, float] = (0.5, 0.999),
+        standardize: bool = True,
+        discriminator: MakeDiscriminator | None = None,
+        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        device: str = "cpu",
+        checkpoint: str | Path | None = None,
+        checkpoint_every: int = 500,
+        report_every: int = 100,
+        modes: Any = None,
+        mode_radius: float | None = None,
+        callback: Callable[[Progress], bool | None] | None = None,
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.hidden = hidden
+        self.iterations = iterations
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.betas = betas
+        self.standardize = standardize
+        self.discriminator = discriminator
+        self.random_state = random_state
+        self.device = device
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
+        self.report_every = report_every
+        self.modes = modes
+        self.mode_radius = mode_radius
+        self.callback = callback
+
+    def _iterate(self, run: Run) -> Losses:
+        import torch
+        from torch.nn.functional import softplus
+
+        D = run.discriminator
+        with torch.no_grad():
+            generated = run.generator(run.noise())
+        # −log sigmoid(t) = softplus(−t), −log(1 − sigmoid(t)) = softplus(t).
+        ascent = run.descend_discriminator(softplus(-D(run.batch())).mean() + softplus(D(generated)).mean())
+        descent = run.descend_generator(softplus(-D(run.generator(run.noise()))).mean())
+        return {"discriminator": ascent, "generator": descent}
+
+
+class WGANGP(NeuralGAN):
+    """The Wasserstein GAN with gradient penalty, behind LagrangianGAN's interface.
+
+    Problem, D the discriminator's raw output; each iteration:
+        discriminator_steps descent steps of the discriminator on
+            mean D(G(z)) − mean D(x) + penalty · mean (‖∇D(x̂)‖ − 1)²,   x̂ uniform between x and G(z),
+        one descent step of the generator on   −mean D(G(z)).
+
+    Args:
+        discriminator_steps: ascent steps of D for one of G.
+        penalty: weight of the gradient penalty.
+        All others as in ``LagrangianGAN``.
+
+    Reference:
+        Gulrajani et al., Improved training of Wasserstein GANs, 2017, Algorithm 1.
+
+    >>> model = WGANGP(iterations=10, hidden=(8,), random_state=0).fit([[0.0], [1.0]])
+    >>> model.sample(3).shape, model.n_evaluations_
+    ((3, 1), 60)
+    """
+
+    _own = ("discriminator_steps", "penalty")
+
+    def __init__(
+        self,
+        *,
+        latent_dim: int = 8,
+        hidden: tuple[int, ...] = (64, 64),
+        discriminator_steps: int = 5,
+        penalty: float = 10.0,
+        iterations: int = 2500,
+        batch_size: int = 128,
+        learning_rate: float | tuple[float, float] = 1e-3,
+        betas: tuple[float, float] = (0.5, 0.9),
+        standardize: bool = True,
+        discriminator: MakeDiscriminator | None = None,
+        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        device: str = "cpu",
+        checkpoint: str | Path | None = None,
+        checkpoint_every: int = 500,
+        report_every: int = 100,
+        modes: Any = None,
+        mode_radius: float | None = None,
+        callback: Callable[[Progress], bool | None] | None = None,
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.hidden = hidden
+        self.discriminator_steps = discriminator_steps
+        self.penalty = penalty
+        self.iterations = iterations
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.betas = betas
+        self.standardize = standardize
+        self.discriminator = discriminator
+        self.random_state = random_state
+        self.device = device
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
+        self.report_every = report_every
+        self.modes = modes
+        self.mode_radius = mode_radius
+        self.callback = callback
+
+    def _check_own(self) -> None:
+        count("discriminator_steps", self.discriminator_steps, "it is the number of steps of D for one of G")
+        positive("penalty", self.penalty, "it is the weight of the gradient penalty")
+
+    def _iterate(self, run: Run) -> Losses:
+        import torch
+
+        D, ascent = run.discriminator, 0.0
+        for _ in range(self.discriminator_steps):
+            x = run.batch()
+            with torch.no_grad():
+                generated = run.generator(run.noise())
+            loss = D(generated).mean() - D(x).mean() + self.penalty * _gradient_penalty(run, x, generated)
+            ascent = run.descend_discriminator(loss)
+        return {"discriminator": ascent, "generator": run.descend_generator(-D(run.generator(run.noise())).mean())}
+
+
+def _gradient_penalty(run: Run, x: torch.Tensor, generated: torch.Tensor) -> torch.Tensor:
+    """mean (‖∇D(x̂)‖ − 1)² at uniform points between data and samples."""
+    import torch
+
+    share = run.moved(run.rng.random((len(x), 1)))
+    between = (share * x + (1 - share) * generated).requires_grad_(True)
+    output = run.discriminator(between).sum()
+    (slope,) = torch.autograd.grad(output, between, create_graph=True, allow_unused=True, materialize_grads=True)
+    # The norm's own gradient at a slope of 0 would be 0/0.
+    return (((slope**2).sum(1) + 1e-12).sqrt() - 1).square().mean()
