@@ -89,7 +89,7 @@ def last_stage(images: np.ndarray, k: int) -> list[dict[str, Any]]:
 
     def record(name: str, run: Any) -> None:
         start, cpu = time.perf_counter(), time.process_time()
-        values, V = run()
+        _, V = run()
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
         results.append({"method": name, "seconds": seconds, "process_seconds": cpu, **residuals(rows, mean, V)})
         print(json.dumps(results[-1]), flush=True)

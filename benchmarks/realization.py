@@ -2,15 +2,15 @@
 
     python benchmarks/realization.py agreement [--seed 0] [--count 50]
     python benchmarks/realization.py gaps [--time-limit 120]
-    python benchmarks/realization.py high [--components 48] [--time-limit 240]
+    python benchmarks/realization.py high [--latents pixels] [--components 48] [--time-limit 240]
 
 * ``agreement``: random instances of rank 1 to 4 (planted networks, outputs linear in the latents, random reachable
   outputs), each solved by the semidefinite program (exact for rank ≤ 4) and by column generation. Both answers give an
   upper bound (a network, its output recomputed) and a lower bound (a multiplier, its price recomputed exactly).
 * ``gaps``: planted and latent-aligned targets up to n_f = 200, rank 3, d_r = 10.
-* ``high``: Z 500 × 48, the principal scores of the digits of scikit-learn; lower bound by the doubly nonnegative
-  relaxation of pricing, upper bound by column generation; both beside the nuclear-norm bound and the 2k neurons of a
-  target in range(Z).
+* ``high``: Z 500 × 48 from the digits of scikit-learn, pixels or principal scores; lower bound by the doubly
+  nonnegative relaxation of pricing, upper bound by column generation; both beside the nuclear-norm bound and the 2k
+  neurons of a target in range(Z).
 
 Each part writes its lines into --out (benchmarks/results/realization.json) and leaves the others there as they are.
 """
@@ -118,20 +118,25 @@ def gaps(seed: int, time_limit: float) -> list[dict[str, Any]]:
     return lines
 
 
-def digits(components: int) -> tuple[Float64, Float64]:
-    """Z: 48 principal scores of 500 digits; G: the 48 pixels of largest variance, rebuilt from the first scores."""
+def digits(latents: str, components: int) -> tuple[Float64, Float64]:
+    """Z (500, 48) and a target of that many principal components in its range, (500, 48).
+
+    "pixels": Z the 48 pixels of largest variance, nonnegative; G their projection. "scores": Z the first 48 principal
+    scores of the centred digits; G those pixels, centred, rebuilt from the first scores.
+    """
     from sklearn.datasets import load_digits
 
     X = load_digits().data[:500].astype(np.float64)
-    X = X - X.mean(axis=0)
+    chosen = np.argsort(-X.var(axis=0))[:48]
+    X = X[:, chosen] if latents == "pixels" else X - X.mean(axis=0)
     P, s, Qt = np.linalg.svd(X, full_matrices=False)
     G = (P[:, :components] * s[:components]) @ Qt[:components]
-    return P[:, :48] * s[:48], G[:, np.argsort(-X.var(axis=0))[:48]]
+    return (X, G) if latents == "pixels" else (P[:, :48] * s[:48], G[:, chosen])
 
 
-def high(components: int, time_limit: float, bound_limit: float) -> list[dict[str, Any]]:
+def high(latents: str, components: int, time_limit: float, bound_limit: float) -> list[dict[str, Any]]:
     """One line: every bound on the digits' target, and what it cost."""
-    Z, G = digits(components)
+    Z, G = digits(latents, components)
     pairs = range_neurons(Z, G)
     assert pairs is not None
     start = time.perf_counter()
@@ -140,7 +145,7 @@ def high(components: int, time_limit: float, bound_limit: float) -> list[dict[st
     bound = weight_bound(Z, G, time_limit=bound_limit)
     seconds = middle - start, time.perf_counter() - middle
     nuclear = float(np.linalg.svd(G, compute_uv=False).sum() / np.linalg.norm(Z, 2))
-    line = {"n": len(Z), "rank": 48, "outputs": 48, "components": components, "nuclear": nuclear}
+    line = {"n": len(Z), "rank": 48, "outputs": 48, "latents": latents, "components": components, "nuclear": nuclear}
     line |= {"lower": bound.value, "upper": found.neurons.cost, "neurons": len(found.neurons.u)}
     line |= {"two_k": float(np.linalg.norm(pairs[1], axis=1).sum()), "residual": found.residual, "seconds": seconds}
     line["gap"] = 1.0 - bound.value / found.neurons.cost
@@ -153,6 +158,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--components", type=int, default=48)
+    parser.add_argument("--latents", choices=("pixels", "scores"), default="pixels")
     parser.add_argument("--time-limit", type=float, default=120.0)
     parser.add_argument("--bound-limit", type=float, default=120.0)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/realization.json"))
@@ -165,10 +171,10 @@ def main() -> None:
     elif arguments.part == "gaps":
         lines = gaps(arguments.seed, arguments.time_limit)
     else:
-        lines = high(arguments.components, arguments.time_limit, arguments.bound_limit)
+        lines = high(arguments.latents, arguments.components, arguments.time_limit, arguments.bound_limit)
         print(json.dumps(lines, indent=2))
     old = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
-    key = arguments.part if arguments.part != "high" else f"high_{arguments.components}"
+    key = arguments.part if arguments.part != "high" else f"high_{arguments.latents}_{arguments.components}"
     about = {"python": platform.python_version(), "threads": os.environ.get("OMP_NUM_THREADS", "default")}
     old[key] = {"lines": lines, "seed": arguments.seed, "cpus": os.cpu_count(), **about}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ def ascend(Z: Array, R: Array, U: Array, steps: int = 60) -> Array:
     Returns:
         unit rows (k, r), of Z's library.
 
-    >>> U = ascend(np.eye(2), np.array([[3.0], [4.0]]), np.array([[1.0, 0.0]]))
+    >>> U = ascend(np.eye(2), np.array([[3.0], [4.0]]), np.array([[0.8, 0.6]]))
     >>> U.round(4).tolist()
     [[0.6, 0.8]]
     """

@@ -92,7 +92,7 @@ def realize_weights(
     unit = problem.gamma / problem.zeta
     incumbent = first_incumbent(target, problem.Z.shape[1])
     if float(np.linalg.norm(target)) > 0:
-        _offer_range_neurons(problem.Z, target, incumbent)
+        _offer_range_neurons(problem, target, incumbent)
         start = None if warm_start is None else network_at(problem.Z, *problem.reduced(warm_start))
         _close_gap(problem.Z, target, start, oracle, watch, incumbent, tol, unit)
     U, V = _reduced_network(problem.Z, target, incumbent)
@@ -127,10 +127,17 @@ def range_neurons(Z: Float64, G: Float64) -> tuple[Float64, Float64] | None:
     return np.vstack([U, -U]), np.vstack([V, -V])
 
 
-def _offer_range_neurons(Z: Float64, G: Float64, incumbent: Incumbent) -> None:
-    pairs = range_neurons(Z, G)
-    if pairs is not None:
-        incumbent.offer_network(Z, G, *pairs)
+def _offer_range_neurons(problem: Scaled, G: Float64, incumbent: Incumbent) -> None:
+    """Two neurons for a singular direction of Z⁺G, or for a column of the user's Z: one where that has one sign."""
+    pairs = range_neurons(problem.Z, G)
+    if pairs is None:
+        return
+    incumbent.offer_network(problem.Z, G, *pairs)
+    W, *_ = np.linalg.lstsq(problem.Z, G, rcond=None)
+    size = np.linalg.norm(problem.B, axis=1)
+    U, V = problem.B[size > 0] / size[size > 0, None], size[size > 0, None] * (problem.B[size > 0] @ W)
+    # BᵀB = I: Z'W = (Z'Bᵀ)(BW), and row i of B is where e_i points
+    incumbent.offer_network(problem.Z, G, np.vstack([U, -U]), np.vstack([V, -V]))
 
 
 def _close_gap(

@@ -114,6 +114,14 @@ def test_midpoints_lie_between_a_maximum_and_its_neighbours_that_violate_too():
 # ------------------------------------------------------------------------------ two solvers, one answer
 
 
+def test_latents_of_one_sign_need_one_neuron_a_column():
+    Z = np.random.default_rng(0).uniform(0.1, 1.0, (30, 6))
+    for latents in (Z, Z @ np.diag([1.0, -1.0, 1.0, -1.0, 1.0, 1.0]), np.hstack([Z, np.zeros((30, 1))])):
+        found = realize_weights(latents, latents, max_iter=1)
+        assert found.residual <= EQUALITY
+        assert found.neurons.cost <= 6.0 * (1 + 1e-9)  # the 2k neurons cost 12
+
+
 def random_instance(rng, kind):
     r = int(rng.integers(1, 5))
     n, d = int(rng.integers(*{1: (2, 12), 2: (3, 9), 3: (4, 7), 4: (5, 6)}[r])), int(rng.integers(1, 4))

@@ -25,6 +25,8 @@ _LEVELS = (1e-1, 1e-2, 1e-3)
 _LOOSE, _TIGHT = 0.3, 0.02
 _NEW_A_ROUND = 30
 _NEGLIGIBLE = 1e-11
+_DEAD = 1e-14
+"""Features of scaled latents (‖Z‖ = 1) that are rounding: such a neuron costs and gives nothing."""
 _STEPS = 60
 
 
@@ -49,7 +51,7 @@ class Incumbent:
         """Keep the network, as it is or repaired, if it costs less at equality, or comes closer to equality."""
         size = np.linalg.norm(V, axis=1)
         Phi = np.maximum(Z @ U.T, 0.0)
-        used = (size > _NEGLIGIBLE * size.max(initial=0.0)) & (Phi > 0).any(axis=0)  # a dead neuron only costs
+        used = (size > _NEGLIGIBLE * size.max(initial=0.0)) & (Phi.max(axis=0, initial=0.0) > _DEAD)
         U, V, Phi = U[used], V[used], Phi[:, used]
         for trial in (V, repaired(Phi, G, V)):
             size = float(np.linalg.norm(Phi @ trial - G))

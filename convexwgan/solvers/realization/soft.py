@@ -186,7 +186,7 @@ def _dual_value(G: Float64, beta: float, R: Float64, price: float) -> float:
     return beta * t * inner - 0.5 * (beta * t) ** 2 * square
 
 
-def _target(target: float | None) -> float:
+def _target(target: object) -> float:
     """The objective to stop at; −inf for none."""
     if target is None:
         return -np.inf
