@@ -1,4 +1,4 @@
-"""Saddle solvers against the closed form, dsp-cvxpy and the one-dimensional optimum; judged by the same certificates."""
+"""Saddle solvers against the closed form, dsp-cvxpy and the optimum on the line; judged by the same certificates."""
 
 from __future__ import annotations
 
@@ -156,7 +156,8 @@ def test_the_papers_game_reaches_the_one_dimensional_optimum_on_random_samples(s
     saddle, closed = problem.solve(method="saddle"), problem.solve(method="closed_form")
     assert saddle.status is Status.CERTIFIED
     assert saddle.value == pytest.approx(closed.value, rel=1e-5, abs=1e-9)
-    assert closed.bound <= saddle.value + 1e-9 and saddle.bound <= closed.value + 1e-9
+    assert closed.bound <= saddle.value + 1e-9
+    assert saddle.bound <= closed.value + 1e-9
     assert verify(problem, saddle).status is Status.CERTIFIED
 
 
