@@ -93,6 +93,16 @@ def test_moment_saddle_with_too_little_rank_is_infeasible_by_weyl() -> None:
     assert solution.generator is None
 
 
+def test_norm_bound_with_noise_of_too_little_rank_is_bracketed_around_the_closed_form() -> None:
+    rng = np.random.default_rng(3)
+    wgan = Discriminator.quadratic(norm_bound=True) + Generator.linear() + Regularizer.output(0.2)
+    problem = Problem(wgan, rng.standard_normal((6, 10)), rng.standard_normal((6, 2)))
+    saddle, closed = problem.solve(method="saddle"), problem.solve()
+    assert (saddle.status, closed.status) == (Status.BRACKETED, Status.CERTIFIED)
+    assert saddle.bound <= closed.value * (1.0 + 1e-9)
+    assert closed.bound <= saddle.value * (1.0 + 1e-9)
+
+
 @pytest.mark.parametrize("X", [np.zeros((3, 2)), np.ones((1, 2)), np.eye(2)[:, :1] * 2.0], ids=["zero", "one", "tall"])
 def test_moment_saddle_of_degenerate_data_is_certified(X: np.ndarray) -> None:
     problem = Problem(Discriminator.quadratic(beta=0.5) + Generator.free(), X)
@@ -237,6 +247,22 @@ def test_cone_projection_is_nearest_among_a_fine_grid_of_the_cone(point: list[fl
 def test_the_papers_game_does_not_depend_on_units(scale: float) -> None:
     x = np.array([-1.0, 0.5, 2.0])
     assert line(scale * x, scale * 0.3).solve(method="saddle").status is Status.CERTIFIED
+
+
+@pytest.mark.parametrize(("x", "beta"), [([0.0, 0.0], 0.1), ([2.0], 0.1), ([2.0] * 3, 0.1), ([-1, -1, 1, 1], 1e3)])
+def test_zeros_one_sample_ties_and_large_beta_are_certified(x: list[float], beta: float) -> None:
+    problem = line(x, beta)
+    assert problem.solve(method="saddle").status is Status.CERTIFIED
+    assert problem.solve(method="saddle").value == pytest.approx(problem.solve().value, rel=1e-6, abs=1e-9)
+
+
+def test_single_precision_and_torch_data_are_certified_in_their_own_library() -> None:
+    torch = pytest.importorskip("torch")
+    wgan = Discriminator.relu(beta=0.1, bias=True) + Generator.free() + Regularizer.output(2.0)
+    solution = Problem(wgan, torch.tensor([[-1.0], [1.0]], dtype=torch.float32)).solve(method="saddle")
+    assert solution.status is Status.CERTIFIED
+    assert isinstance(solution.generator.output, torch.Tensor)
+    assert solution.generator.output.dtype is torch.float32
 
 
 def test_too_many_outputs_are_refused_with_the_number_that_fits() -> None:
