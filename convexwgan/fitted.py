@@ -210,7 +210,7 @@ class FittedDiscriminator:
         u: neurons as rows, (k, d_r), ‖u_j‖ ≤ 1.
         v: their weights, (k,).
         skip: y (d_r,), or None without a skip connection.
-        b: biases (k,), or None without.
+        b: biases (k,) of a ReLU discriminator that has them, else None.
     """
 
     spec: Discriminator
@@ -236,6 +236,16 @@ class FittedDiscriminator:
     def total_weight(self) -> float:
         """Σ_j |v_j|: under weight decay −d value/d β_d."""
         return float(abs(self.v).sum())
+
+
+def fitted_discriminator(spec: Discriminator, dual: dict[str, Float64]) -> FittedDiscriminator:
+    """The adversary of named dual arrays; the last column of ``u`` is the bias where neurons have one."""
+    u, v = dual["u"], dual["v"]
+    if "b" in dual:
+        return FittedDiscriminator(spec, u, v, dual.get("skip"), dual["b"])
+    if spec.kind == "relu" and spec.bias:
+        return FittedDiscriminator(spec, u[:, :-1], v, None, u[:, -1])
+    return FittedDiscriminator(spec, u, v, dual.get("skip"))
 
 
 def _population(latent: Latent, spec: Generator) -> tuple[Float64, Float64]:

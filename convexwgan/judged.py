@@ -19,7 +19,8 @@ from convexwgan.certificates.certify import certify
 from convexwgan.certificates.claim import PlainClaim
 from convexwgan.certificates.features import ReluLatents
 from convexwgan.errors import InputError
-from convexwgan.fitted import FittedDiscriminator, FittedGenerator
+from convexwgan.fitted import FittedDiscriminator, FittedGenerator, fitted_discriminator
+from convexwgan.fitted_distribution import FittedDistribution
 from convexwgan.solution import Solution, Stats
 from convexwgan.theory.candidate import Candidate, Neurons
 
@@ -141,6 +142,9 @@ def _generator(problem: Problem, weights: np.ndarray[Any, Any]) -> FittedGenerat
         moved = moved.copy()
         moved.flags.writeable = False  # a changed weight would leave the status standing
     spec = problem.wgan.players[1]
+    if spec.kind == "distribution":
+        atoms, p, mass = moved[:, :-1], moved[:, -1], problem.data.mass_fake
+        return FittedDistribution(spec, p, normalize=problem.normalize, columns=problem.columns, atoms=atoms, mass=mass)
     return FittedGenerator(spec, moved, problem.recipe, problem.Z, problem.normalize, problem.columns)
 
 
@@ -169,7 +173,7 @@ def _discriminator(problem: Problem, status: Status, dual: dict[str, Float64]) -
     regularizer = problem.wgan.regularizer
     if problem.wgan.players[0].kind == "relu" and regularizer.kind == "norm" and regularizer.p > 1.0:
         return None
-    return FittedDiscriminator(problem.wgan.players[0], dual["u"], dual["v"], dual.get("skip"), dual.get("b"))
+    return fitted_discriminator(problem.wgan.players[0], dual)
 
 
 def _circumstances(problem: Problem) -> dict[str, Any]:

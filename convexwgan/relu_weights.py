@@ -57,7 +57,7 @@ def realized(problem: Problem, G: Float64, run: WeightRun) -> tuple[Solution, Fi
         Sahiner et al. 2022, Lemma C.1 and eq 5–6.
     """
     start = time.perf_counter()
-    N = problem.evidence.latents.network_input  # type: ignore[attr-defined]
+    N = problem.evidence.latents.network_input  # type: ignore[union-attr]
     G, found = _solved(problem, N, G, run)
     W1, W2 = found.neurons.weights()
     ran = time.perf_counter()

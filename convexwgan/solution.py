@@ -13,6 +13,7 @@ from convexwgan.certificates.certificate import Certificate, Status
 from convexwgan.certificates.claim import PlainClaim
 from convexwgan.errors import InputError
 from convexwgan.fitted import FittedDiscriminator, FittedGenerator
+from convexwgan.fitted_distribution import FittedDistribution
 from convexwgan.spec.wgan import WGAN
 
 __all__ = ["Solution", "Stats", "Status"]
@@ -134,6 +135,8 @@ class Solution:
         infeasible = generator is None
         weights = None if generator is None else _host(generator.weights)
         hidden = None
+        if isinstance(generator, FittedDistribution):
+            weights = np.column_stack([_host(generator.atoms), _host(generator.weights)])
         if generator is not None and generator.first is not None:
             weights, hidden = None, (_host(generator.first), weights)
         return PlainClaim(

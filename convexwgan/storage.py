@@ -16,7 +16,8 @@ from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.certificates.certificate import Certificate, Check, Status
 from convexwgan.certificates.verify import LOOSEST_TOLERANCE
 from convexwgan.errors import FileFormatError, InputError
-from convexwgan.fitted import FittedDiscriminator, FittedGenerator
+from convexwgan.fitted import FittedGenerator, fitted_discriminator
+from convexwgan.fitted_distribution import FittedDistribution
 from convexwgan.solution import Solution, Stats
 from convexwgan.spec.generator import Generator
 from convexwgan.spec.latent import Latent
@@ -78,7 +79,7 @@ def load_solution(path: str | Path) -> Solution:
             generator = _generator(header["generator"], tensors, wgan.players[1])
         discriminator = None
         if header["has_discriminator"] and "u" in dual:
-            discriminator = FittedDiscriminator(wgan.players[0], dual["u"], dual["v"], dual.get("skip"), dual.get("b"))
+            discriminator = fitted_discriminator(wgan.players[0], dual)
         fingerprint = header["fingerprint"]
         if not isinstance(fingerprint, str | None):
             raise TypeError("fingerprint")
@@ -166,7 +167,7 @@ def load_generator(path: str | Path) -> FittedGenerator:
 
 def _generator_parts(generator: FittedGenerator) -> tuple[dict[str, Any], Tensors]:
     spec = generator.spec
-    description = {
+    description: dict[str, Any] = {
         "kind": spec.kind,
         "coefficients": None if spec.coefficients is None else list(spec.coefficients),
         "bias": spec.bias,
@@ -175,6 +176,9 @@ def _generator_parts(generator: FittedGenerator) -> tuple[dict[str, Any], Tensor
         "columns": None if generator.columns is None else list(generator.columns),
     }
     tensors = {"weights": _host(generator.weights)}
+    if isinstance(generator, FittedDistribution):
+        tensors["weights"] = np.column_stack([_host(generator.atoms), _host(generator.weights)])
+        description["mass"] = generator.mass
     if generator.first is not None:
         tensors["first"] = _host(generator.first)
     return description, tensors
@@ -194,6 +198,8 @@ def _generator(description: Mapping[str, Any], tensors: Tensors, expected: Gener
         if (spec.kind, spec.coefficients, spec.bias) != (expected.kind, expected.coefficients, expected.bias):
             raise FileFormatError(f"the file's generator {spec!r} is not that of its architecture, {expected!r}.")
         spec = expected
+    if spec.kind == "distribution":
+        return _distribution(spec, description, _matrix(tensors, "weights"))
     generator = FittedGenerator(
         spec,
         _matrix(tensors, "weights"),
@@ -204,6 +210,17 @@ def _generator(description: Mapping[str, Any], tensors: Tensors, expected: Gener
     )
     _check_consistent(generator)
     return generator
+
+
+def _distribution(spec: Generator, description: Mapping[str, Any], table: Any) -> FittedDistribution:
+    """Atoms and probabilities from the table [atoms | probabilities]."""
+    atoms, p, columns = table[:, :-1], table[:, -1], _columns(description["columns"])
+    if table.shape[1] < 2 or bool((p < 0.0).any()) or not abs(float(p.sum()) - 1.0) <= 1e-5:
+        raise FileFormatError("the file's distribution has no probabilities of sum 1; save the generator again.")
+    if columns is not None and len(columns) != atoms.shape[1]:
+        raise FileFormatError(f"the file names {len(columns)} columns for {atoms.shape[1]} features.")
+    convention, mass = _convention(description["normalize"]), float(description["mass"])
+    return FittedDistribution(spec, p, normalize=convention, columns=columns, atoms=atoms, mass=mass)
 
 
 def _matrix(tensors: Tensors, name: str) -> np.ndarray[Any, Any]:

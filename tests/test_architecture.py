@@ -27,7 +27,20 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"spec"}),
     frozenset({"theory"}),
     frozenset({"solvers"}),
-    frozenset({"problem", "solution", "fitted", "storage", "torch_module", "load", "inputs", "judged", "relu_weights"}),
+    frozenset(
+        {
+            "problem",
+            "solution",
+            "fitted",
+            "fitted_distribution",
+            "storage",
+            "torch_module",
+            "load",
+            "inputs",
+            "judged",
+            "relu_weights",
+        }
+    ),
     frozenset({"models", "baselines"}),
     frozenset({"report", "cli"}),
 )

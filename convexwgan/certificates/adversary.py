@@ -14,6 +14,7 @@ import numpy as np
 from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.certificates.certificate import Check
 from convexwgan.certificates.claim import Claim
+from convexwgan.certificates.measures import MeasureEvidence
 from convexwgan.certificates.moments import GameEvidence
 
 ORTHONORMAL = 1e-12
@@ -43,18 +44,22 @@ def no_adversary(dim: int, skip: bool = False) -> Adversary:
     return Adversary(np.zeros((0, dim)), np.zeros(0), np.zeros(dim) if skip else None)
 
 
-def read_adversary(evidence: GameEvidence, claim: Claim) -> tuple[Adversary | None, tuple[Check, ...]]:
+def read_adversary(
+    evidence: GameEvidence | MeasureEvidence, claim: Claim
+) -> tuple[Adversary | None, tuple[Check, ...]]:
     """The claimed discriminator as float64 arrays, None when there is none; malformed arrays fail a check."""
     skip = claim.skip if evidence.discriminator.skip else None
-    given = (claim.neurons_u, claim.neurons_v, skip, claim.output_multiplier)
+    multiplier = None if isinstance(evidence, MeasureEvidence) else claim.output_multiplier
+    given = (claim.neurons_u, claim.neurons_v, skip, multiplier)
     if all(part is None for part in given):
         return None, ()
-    d = evidence.dim
+    d, width = evidence.dim, evidence.dim + int(evidence.discriminator.kind == "relu" and evidence.discriminator.bias)
     u, v, y, H = (None if part is None else read_array(part) for part in given)
-    u = np.zeros((0, d)) if u is None else u
+    u = np.zeros((0, width)) if u is None else u
     v = np.zeros(0) if v is None else v
-    expected = u.shape == (len(v), d) and v.ndim == 1 and (y is None or y.shape == (d,))
-    expected = expected and (H is None or H.shape == (evidence.latents.width_of_output, d))
+    expected = v.ndim == 1 and u.shape == (len(v), width) and (y is None or y.shape == (d,))
+    if H is not None and isinstance(evidence, GameEvidence):
+        expected = expected and H.shape == (evidence.latents.width_of_output, d)
     if not (expected and all(part is None or bool(np.isfinite(part).all()) for part in (u, v, y, H))):
         shapes = ", ".join(str(part.shape) for part in (u, v, y, H) if part is not None)
         return None, (Check("the discriminator is well formed", False, f"shapes {shapes}, or not finite"),)

@@ -13,12 +13,14 @@ from convexwgan.certificates.attained import Attained, attain
 from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.bounds import ANY_SCALE, LowerBound, Scales, discriminator_bound
 from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
+from convexwgan.certificates.certify_measure import certify_measure
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.claimed_weights import read_weights
 from convexwgan.certificates.costs import value_scale
 from convexwgan.certificates.infeasibility import find_infeasibility
 from convexwgan.certificates.line_certify import certify_line
 from convexwgan.certificates.line_games import LineEvidence
+from convexwgan.certificates.measures import MeasureEvidence
 from convexwgan.certificates.moments import GameEvidence
 from convexwgan.certificates.repair import is_feasible, repair
 from convexwgan.certificates.spectral import rho_check, spectral_bound
@@ -27,7 +29,7 @@ Checks = tuple[Check, ...]
 
 
 def certify(
-    evidence: GameEvidence | LineEvidence,
+    evidence: GameEvidence | LineEvidence | MeasureEvidence,
     claim: Claim,
     *,
     tol: float,
@@ -56,6 +58,8 @@ def certify(
     >>> audit.certificate.status.name, audit.weights.round(12).tolist()
     ('CERTIFIED', [[2.0]])
     """
+    if isinstance(evidence, MeasureEvidence):
+        return certify_measure(evidence, claim, tol=tol, repair=repair, scales=scales)
     if isinstance(evidence, LineEvidence):
         return certify_line(evidence, claim, tol=tol, repair=repair)
     adversary, dual_checks = read_adversary(evidence, claim)

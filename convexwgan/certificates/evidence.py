@@ -6,11 +6,12 @@ from typing import Any
 
 from convexwgan.arrays import Array
 from convexwgan.certificates.line_games import LineEvidence, gather_line, is_line_game
+from convexwgan.certificates.measures import MeasureEvidence, gather_measure
 from convexwgan.certificates.moments import GameEvidence, Normalize, gather
 from convexwgan.spec.latent import Latent
 from convexwgan.spec.wgan import WGAN
 
-Evidence = GameEvidence | LineEvidence
+Evidence = GameEvidence | LineEvidence | MeasureEvidence
 
 
 def gather_evidence(
@@ -27,5 +28,8 @@ def gather_evidence(
     Raises:
         InputError: no judge knows the game.
     """
+    discriminator, generator = wgan.players
+    if discriminator.kind == "relu" and generator.kind == "distribution" and normalize in ("sum", "mean"):
+        return gather_measure(wgan, X, n_fake, normalize)
     collect = gather_line if is_line_game(wgan, X) else gather
     return collect(wgan, X, Z=Z, latent=latent, n_fake=n_fake, normalize=normalize)

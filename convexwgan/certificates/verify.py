@@ -10,13 +10,14 @@ import numpy as np
 
 from convexwgan.certificates.adversary import Adversary, quadratic_core, read_adversary
 from convexwgan.certificates.audit import Audit
-from convexwgan.certificates.bounds import Scales, discriminator_bound
+from convexwgan.certificates.bounds import LowerBound, Scales, discriminator_bound
 from convexwgan.certificates.certificate import Certificate, Check
 from convexwgan.certificates.certify import certify
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.evidence import Evidence, gather_evidence
 from convexwgan.certificates.line_certify import same_line_discriminator
 from convexwgan.certificates.line_games import LineEvidence
+from convexwgan.certificates.measures import MeasureEvidence, measure_bound
 from convexwgan.certificates.moments import GameEvidence, Normalize
 from convexwgan.certificates.weights import weight_checks
 from convexwgan.errors import InputError
@@ -169,7 +170,7 @@ def _same_discriminator(evidence: Evidence, certificate: Certificate, claim: Cla
     excess, text = _dual_excess(evidence, adversary)
     slack = max(precision, 1e-8)
     checks = [Check("the discriminator is feasible as stored", excess <= slack, text)]
-    attained = discriminator_bound(evidence, adversary, _window(claim))
+    attained = _own_bound(evidence, adversary, _window(claim))
     alone = replace(certificate, lower=attained.value)
     closes = attained.value >= certificate.lower or alone.relative_gap <= certificate.tol
     text = f"its own bound {attained.value:.12g}, relative gap {alone.relative_gap:.1e}"
@@ -182,12 +183,22 @@ def _same_discriminator(evidence: Evidence, certificate: Certificate, claim: Cla
     return checks
 
 
-def _dual_excess(evidence: GameEvidence, adversary: Adversary) -> tuple[float, str]:
+def _own_bound(evidence: GameEvidence | MeasureEvidence, adversary: Adversary, window: Scales) -> LowerBound:
+    """What the discriminator proves as it stands."""
+    if isinstance(evidence, MeasureEvidence):
+        found = measure_bound(evidence, adversary.u, adversary.v, window)
+        return LowerBound(found.value, found.rounding)
+    return discriminator_bound(evidence, adversary, window)
+
+
+def _dual_excess(evidence: GameEvidence | MeasureEvidence, adversary: Adversary) -> tuple[float, str]:
     """The largest relative violation of ‖u_j‖ ≤ 1, λ_max(R) ≤ β_g/2, Σ|v_j| minimal or ≤ 1, y = (2/ρ)Nm."""
-    longest = float(np.linalg.norm(adversary.u, axis=1).max(initial=0.0)) - 1.0
+    longest = float(np.linalg.norm(adversary.u[:, : evidence.dim], axis=1).max(initial=0.0)) - 1.0
     found = {"‖u_j‖ − 1": longest}
     if evidence.beta is None:
         found["Σ|v_j| − 1"] = adversary.variation - 1.0
+    if isinstance(evidence, MeasureEvidence):
+        return max(found.values()), f"largest excess: {max(found, key=lambda name: found[name])}"
     if evidence.discriminator.kind == "quadratic":
         found |= _quadratic_excess(evidence, adversary)
     elif evidence.discriminator.kind == "polynomial":

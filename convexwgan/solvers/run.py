@@ -55,6 +55,10 @@ def run_form(
     form: Form, data: GameData, limits: Limits, callback: Callable[[dict[str, Any]], object] | None = None
 ) -> Candidate:
     """The candidate of a last form, by the method that runs it."""
+    if form.stage is Stage.MEASURE_GAME:
+        from convexwgan.solvers.population.solve import solve_population
+
+        return solve_population(form, data, limits, callback)
     if form.method == "conic":
         from convexwgan.solvers.conic_forms import solve_conic_form
 

@@ -39,6 +39,7 @@ class Stage(Enum):
     MOMENT_PROGRAM = "semidefinite program in (S, s)"
     COVARIANCE_SADDLE = "game in second moments"
     LINE_SADDLE = "game of neurons by activation patterns"
+    MEASURE_GAME = "linear program over measures"
 
 
 CLOSED_FORMS = frozenset(
@@ -105,7 +106,7 @@ class Form:
             return "closed_form"
         if self.stage in SADDLE_FORMS:
             return "saddle"
-        if self.stage is Stage.JOINT_WEIGHTS:
+        if self.stage in (Stage.MEASURE_GAME, Stage.JOINT_WEIGHTS):
             return "column_generation"
         return "conic" if self.stage in CONIC_FORMS else None
 
@@ -143,6 +144,8 @@ def _formula(form: Form) -> str:
         return _with_distance(form, cost, "max_k |T_k(w) − T_k(x)|, |B_k(w) − B_k(x)|")
     if form.stage in (Stage.DISTANCE, Stage.PENALTY):
         return _with_distance(form, cost, f"max_{{‖u‖≤1}} |1ᵀσ(Xu) − 1ᵀσ({output}u)|")
+    if form.stage is Stage.MEASURE_GAME:
+        return _with_distance(form, *_measure_texts(form))
     if form.stage in (Stage.MEAN, Stage.MEAN_SHRINKAGE, Stage.MEAN_ZONOTOPE, Stage.CONE_PROGRAM):
         return _with_distance(form, cost, "‖m − s‖₂")
     trace = f"({form.regularizer.strength:g}/2) tr S"
@@ -154,6 +157,14 @@ def _formula(form: Form) -> str:
     cost = trace if form.regularizer.kind == "output" else cost
     equal = ",  s = m" if discriminator.skip else ""
     return _with_distance(form, cost, "‖M − S‖₂") + equal
+
+
+def _measure_texts(form: Form) -> tuple[str, str]:
+    """Cost and distance of a measure: on the sphere, or with bias on all of ℝ^d."""
+    half = f"({form.regularizer.strength:g}/2)"
+    if form.discriminator.bias:
+        return f"{half}∫‖g‖²dν", "max_{‖u‖≤1,b} |h_X(u,b) − ∫(gᵀu+b)₊dν|"
+    return f"{half}μ(S)²/N_f", "max_{‖u‖≤1} |h_X(u) − ∫(θᵀu)₊dμ|"
 
 
 def _with_distance(form: Form, cost: str, distance: str) -> str:

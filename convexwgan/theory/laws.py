@@ -16,6 +16,7 @@ from convexwgan.spec.regularizer import Regularizer
 from convexwgan.theory.candidate import Candidate, MomentPoint, Neurons
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form, Stage
+from convexwgan.theory.population_laws import measure_payoff, rival_measure, rival_neurons
 from convexwgan.theory.reduction import Reduction
 from convexwgan.theory.relu_laws import broken_law
 from convexwgan.theory.routes import Route, Step
@@ -80,6 +81,9 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
     _ordered(solution.bound, solution.value, slack, "bound ≤ value")
     if solution.generator is None or data.wgan.regularizer.kind == "custom":
         return
+    if data.wgan.players[1].kind == "distribution":
+        _check_measure_duality(data, solution, slack)
+        return
     if data.wgan.players[0].kind == "relu":
         law = broken_law(data, solution, slack)
         if law is not None:
@@ -98,6 +102,23 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
     for size in (0.0, *10.0 ** rng.uniform(-6.0, 0.5, RIVALS)):
         other = [W + size * float(np.abs(W).max(initial=0.0) or 1.0) * rng.standard_normal(W.shape) for W in parts]
         _ordered(solution.bound, _payoff(data, _played(data, other), optimal), slack, "bound ≤ L(D*, G) for every G")
+
+
+def _check_measure_duality(data: GameData, solution: SolutionLike, slack: float) -> None:
+    """The same law where the generator is a distribution and neurons are ReLUs."""
+    rng, generator, adversary = np.random.default_rng(0), solution.generator, solution.discriminator
+    atoms, p = to_numpy64(generator.atoms), to_numpy64(generator.weights)
+    for weight in (0.0, *rng.uniform(0.0, 1.0, RIVALS)):
+        payoff = measure_payoff(data, atoms, p, *rival_neurons(data, weight, rng))
+        _ordered(payoff, solution.value, slack, "L(D, ν*) ≤ value for every D")
+    if adversary is None:
+        return
+    u = to_numpy64(adversary.u) if adversary.b is None else np.column_stack([adversary.u, adversary.b])
+    v = to_numpy64(adversary.v)
+    _ordered(measure_payoff(data, atoms, p, u, v), solution.value, slack, "L(D*, ν*) ≤ value")
+    for size in (0.0, *10.0 ** rng.uniform(-6.0, 0.5, RIVALS)):
+        payoff = measure_payoff(data, *rival_measure(atoms, size, rng), u, v)
+        _ordered(solution.bound, payoff, slack, "bound ≤ L(D*, ν) for every ν")
 
 
 @dataclass(frozen=True)
@@ -174,6 +195,9 @@ def output_moments(data: GameData, W: Float64) -> tuple[Float64, Float64]:
     >>> output_moments(GameData(pair, np.eye(2), None, None, 2, "sum"), np.ones((2, 2)))[1].tolist()
     [2.0, 2.0]
     """
+    if data.wgan.players[1].kind == "distribution":
+        atoms, masses = W[:, :-1], data.mass_fake * W[:, -1]
+        return (atoms.T * masses) @ atoms, masses @ atoms
     if not data.is_population:
         is_output = data.is_free or (data.wgan.players[1].kind == "relu" and len(W) == data.n_fake)
         G = W if is_output else to_numpy64(data.features) @ W  # a ReLU network's weights come after its output
@@ -259,6 +283,8 @@ def find_step(problem: ProblemLike, theorem: Reduction) -> Step:
 
 def _random_candidate(form: Form, data: GameData, rng: np.random.Generator) -> Candidate:
     """A candidate as the solver or the theorems behind ``form`` would hand it over."""
+    if form.generator.kind == "distribution":
+        return Candidate(weights=np.column_stack([rng.standard_normal((3, data.dim)), rng.dirichlet(np.ones(3))]))
     multipliers = {name: like(data.moments.first, M) for name, M in _random_multipliers(form, data, rng).items()}
     in_moments = (Stage.THRESHOLD, Stage.SHIFTED_THRESHOLD, Stage.MATCHED_SPECTRA,
                   Stage.COVARIANCE_PROGRAM, Stage.MOMENT_PROGRAM)  # fmt: skip

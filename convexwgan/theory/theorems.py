@@ -17,6 +17,7 @@ from convexwgan.theory.matched_spectra import MatchedSpectra
 from convexwgan.theory.mean_shrinkage import MeanShrinkage
 from convexwgan.theory.mean_zonotope import MeanZonotope
 from convexwgan.theory.moment_program import MomentProgram
+from convexwgan.theory.population_game import PopulationGame
 from convexwgan.theory.reduction import Reduction
 from convexwgan.theory.s_lemma_moment_matching import MomentMatching
 from convexwgan.theory.shifted_threshold import ShiftedThreshold
@@ -46,6 +47,7 @@ THEOREMS: tuple[Reduction, ...] = (
     NormBoundThreshold(),
     CovarianceProgram(),
     MomentProgram(),
+    PopulationGame(),
     SortedOutputs(),
     LeastSpreadOutput(),
     CovarianceSaddle(),

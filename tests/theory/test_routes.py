@@ -100,6 +100,10 @@ def line_pairs(last: str) -> Iterator[tuple[WGAN, Chain]]:
 
 ON_THE_LINE, ON_THE_LINE_CONIC = tuple(line_pairs("LeastSpreadOutput")), tuple(line_pairs("SortedOutputs"))
 CLOSED, CONIC = tuple(closed_form_pairs()), tuple(conic_pairs())
+MEASURES = (
+    (Discriminator.relu(beta=1.0) + Generator.distribution(), ("WeightDecay", "PopulationGame")),
+    (Discriminator.relu(norm_bound=True, bias=True) + Generator.distribution(), ("NormBound", "PopulationGame")),
+)
 BRACKETED = tuple(
     (D + RELU + WEIGHTS, ("NormBound" if D.norm_bound else "WeightDecay", "CovarianceMatching", "JointReluWeights"))
     for D in (*SECOND, Discriminator.quadratic(components=3))
@@ -112,6 +116,14 @@ NEEDS_SOLVER = tuple((w, c) for w, c in CONIC if c[-1] == "MomentProgram" or not
 
 
 # ---- routes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("wgan", "names"), MEASURES, ids=lambda value: repr(value))
+def test_a_distribution_against_relus_is_a_linear_program_over_measures(wgan: WGAN, names: tuple[str, ...]) -> None:
+    route = plan(first_form(wgan))
+    assert tuple(type(step.theorem).__name__ for step in route.steps) == names
+    assert route.method == "column_generation"
+    assert "dμ" in route.last.formula or "dν" in route.last.formula
 
 
 @pytest.mark.parametrize(("wgan", "names"), [*CLOSED, *ON_THE_LINE], ids=lambda value: repr(value))
@@ -182,7 +194,7 @@ def test_the_order_of_the_sum_does_not_change_the_route() -> None:
 
 
 def test_every_theorem_is_on_some_route() -> None:
-    pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC, *SADDLE)
+    pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC, *SADDLE, *MEASURES)
     used = {name for _, names in pairs for name in names}
     assert used == {type(theorem).__name__ for theorem in THEOREMS}
 
@@ -368,7 +380,7 @@ def test_each_theorem_carries_weight_some_route_or_refusal_changes_without_it(na
         except (NotCoveredError, InputError) as error:
             return type(error)
 
-    pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE)]
+    pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE, *MEASURES)]
     pairs += [(w, "conic") for w, _ in (*CONIC, *ON_THE_LINE_CONIC)]
     pairs += [(w, "saddle") for w, _ in SADDLE]
     assert any(answer(w, m, THEOREMS) != answer(w, m, without(name)) for w, m in pairs)

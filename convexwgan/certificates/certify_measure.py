@@ -1,0 +1,85 @@
+"""From a claimed distribution and discriminator to a certificate of the population game."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convexwgan.arrays import Float64
+from convexwgan.certificates.adversary import read_adversary, read_array
+from convexwgan.certificates.audit import Audit
+from convexwgan.certificates.certificate import Certificate, Check
+from convexwgan.certificates.claim import Claim
+from convexwgan.certificates.measures import (
+    AttainedMeasure,
+    DualBound,
+    MeasureEvidence,
+    attain_measure,
+    bound_checks,
+    measure_bound,
+    mixed_with_data,
+    scope_of,
+)
+
+_ROUNDING = 1e-12
+
+
+def certify_measure(
+    evidence: MeasureEvidence, claim: Claim, *, tol: float, repair: bool, scales: tuple[float, float]
+) -> Audit:
+    """The certificate that a distribution and a discriminator earn; see ``certify``."""
+    adversary, dual_checks = read_adversary(evidence, claim)
+    empty = np.zeros((0, evidence.dim + evidence.has_bias))
+    u, v = (empty, np.zeros(0)) if adversary is None else (adversary.u, adversary.v)
+    dual = measure_bound(evidence, u, v, scales)
+    table, weight_checks = _read_table(evidence, claim)
+    if table is None:
+        found = Certificate(
+            dual.value, np.inf, 0.0, scope_of(dual.is_proven), dual_checks + weight_checks, tol=tol,
+            scale=evidence.scale, has_candidate=False,
+        )  # fmt: skip
+        return Audit(found, None, dual.u, dual.v)
+    claimed = attain_measure(evidence, table)
+    chosen = claimed
+    if repair and claimed.violation > _ROUNDING and claimed.is_proven:
+        mixed = attain_measure(evidence, mixed_with_data(evidence, claimed))
+        certified = [_certificate(evidence, found, dual, tol, dual_checks) for found in (claimed, mixed)]
+        if certified[0].status.name != "CERTIFIED":
+            chosen = mixed
+    if repair:
+        limit = np.inf if evidence.beta is None else evidence.beta
+        nothing = attain_measure(evidence, np.append(np.zeros(evidence.dim), 1.0)[None], limit)
+        if nothing.violation == 0.0 and nothing.value <= chosen.value:
+            chosen = nothing
+    certificate = _certificate(evidence, chosen, dual, tol, dual_checks)
+    weights = claim.weights if chosen is claimed else chosen.table
+    return Audit(certificate, weights, dual.u, dual.v, repaired=chosen is not claimed)
+
+
+def _read_table(evidence: MeasureEvidence, claim: Claim) -> tuple[Float64 | None, tuple[Check, ...]]:
+    """[atoms | probabilities] in float64, the probabilities ≥ 0 and scaled to sum 1; None where it is malformed."""
+    if claim.weights is None:
+        return None, ()
+    table = read_array(claim.weights)
+    fits = table.ndim == 2 and table.shape[1] == evidence.dim + 1 and len(table) > 0
+    fits = fits and bool(np.isfinite(table).all()) and bool((table[:, -1] >= 0.0).all())
+    total = float(table[:, -1].sum()) if fits else 0.0
+    if not fits or abs(total - 1.0) > 1e-5:
+        detail = f"shape {table.shape}, expected (k, {evidence.dim + 1}), finite, probabilities ≥ 0 of sum 1"
+        return None, (Check("the distribution is well formed", False, detail),)
+    scaled = table.copy()
+    scaled[:, -1] /= total
+    return scaled, ()
+
+
+def _certificate(
+    evidence: MeasureEvidence, attained: AttainedMeasure, dual: DualBound, tol: float, checks: tuple[Check, ...]
+) -> Certificate:
+    return Certificate(
+        dual.value,
+        attained.value,
+        attained.violation,
+        scope_of(attained.is_proven and dual.is_proven),
+        checks + bound_checks(attained, dual),
+        tol=tol,
+        scale=evidence.scale,
+    )
