@@ -5,7 +5,8 @@ latent dimension, data and seeds are the same too. Settings of each method: SETT
 
 python benchmarks/lagrangian/run.py ring --seeds 10 --out benchmarks/results/lagrangian.json
 python benchmarks/lagrangian/run.py grid --seeds 10 --out benchmarks/results/lagrangian_grid.json
-python benchmarks/lagrangian/run.py digits fashion --fashion DIR --seeds 2 --out benchmarks/results/lagrangian_images.json
+python benchmarks/lagrangian/run.py digits fashion --seeds 2 --fashion DIR \\
+    --out benchmarks/results/lagrangian_images.json
 """
 
 from __future__ import annotations
