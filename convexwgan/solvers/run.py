@@ -39,7 +39,7 @@ class Limits:
             count("max_iter", self.max_iter, "it limits the iterations of the solver")
         if self.time_limit is not None:
             positive("time_limit", self.time_limit, "it is a number of seconds")
-        if method in ("closed_form", "column_generation"):
+        if method in ("closed_form", "column_generation", "convex_concave"):
             for name in ("solver", "options"):
                 if getattr(self, name) is not None:
                     raise InputError(
@@ -58,6 +58,10 @@ def run_form(
         from convexwgan.solvers.population.solve import solve_population
 
         return solve_population(form, data, limits, callback)
+    if form.stage is Stage.CONVEX_CONCAVE:
+        from convexwgan.solvers.convex_concave import solve_convex_concave
+
+        return solve_convex_concave(form, data, limits, callback)
     if form.method == "conic":
         from convexwgan.solvers.conic_forms import solve_conic_form
 
