@@ -146,7 +146,7 @@ def distance_bound(
     rows = np.concatenate([evidence.X, atoms])
     weights = np.concatenate([evidence.weights, -masses])
     reduced, rest = _reduced(rows)
-    slack = _FINE * 1e-2 * evidence.size
+    slack = _FINE * evidence.size * (1e-2 if evidence.samples is None or reduced.shape[1] < 3 else 10.0)
     limit = 2 if evidence.has_bias else 3
     maxima = affine_maxima if evidence.has_bias else sphere_maxima
     upper, is_proven = 0.0, reduced.shape[1] <= limit

@@ -24,7 +24,8 @@ from convexwgan.theory.forms import Form
 logger = logging.getLogger("convexwgan")
 Callback = Callable[[dict[str, Any]], object]
 
-_STARTS = 12
+_STARTS, _STARTS_MANY = 24, 8
+"""How many starts, and above 20 samples, where one costs more and misses less."""
 _MAX_STEPS = 200
 _NARROW, _WIDE = 1e-6, 2e-8
 """How much of β_d is left unused, so that the stored output is feasible after rounding."""
@@ -83,8 +84,9 @@ def solve_convex_concave(form: Form, data: GameData, limits: Limits, callback: C
     deadline = np.inf if limits.time_limit is None else began + limits.time_limit
     first = Candidate()
     try:
+        tol = min(1e-7, limits.tol) if data.dim < 3 else max(1e-4, limits.tol)
         share = None if limits.time_limit is None else _SHARE * limits.time_limit
-        first = solve_population(form, data, replace(limits, time_limit=share, max_iter=None, tol=1e-7))
+        first = solve_population(form, data, replace(limits, time_limit=share, max_iter=None, tol=tol))
     except KeyboardInterrupt:
         first = Candidate(stopped="interrupt")
     target, unit = _target(data)
@@ -125,7 +127,7 @@ def _target(data: GameData) -> tuple[Target, float]:
     unit = float(np.linalg.norm(X, axis=1).sum()) or 1.0
     slack = _NARROW if "float32" in str(data.X.dtype) else _WIDE
     beta = float(data.beta) / unit
-    margin = min(slack * beta + 1e-9, 0.5 * beta)
+    margin = min(slack * beta + (1e-9 if data.dim < 3 else 1e-6), 0.5 * beta)  # what the proof of dist may add
     return Target(X / unit, data.n_fake, beta - margin, 0.5 * margin), unit
 
 
@@ -159,7 +161,7 @@ def _starts(target: Target, measure: Float64) -> Iterator[Float64]:
         fixed.append(_heaviest(measure, n))
     yield from fixed
     size = 1.0 / n
-    for k in range(_STARTS - len(fixed) if fixed else 0):
+    for k in range((_STARTS if n <= 20 else _STARTS_MANY) - len(fixed) if fixed else 0):
         base = fixed[k % len(fixed)]
         yield base + (0.1, 0.3, 1.0)[k % 3] * size * rng.standard_normal(base.shape)
 

@@ -15,7 +15,9 @@ _ROUNDS = 40
 _ELASTIC_STEPS = 25
 _PER_ROUND = 30
 _KEPT_IDLE = 6
-_STALLED = 1e-6
+_STALLED, _NEARLY_STALLED = 1e-6, 1e-3
+_LOOSE = 3e-3
+"""Of β_d: how far outputs may be off until the descent has nearly stalled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,26 +100,28 @@ def improved(
     is_feasible = _worst(gaps) <= target.beta + target.slack
     if is_feasible:
         offer(G)
-    cost, price = np.inf, 1e2
+    cost, price, loose = np.inf, 1e2, _LOOSE * target.beta
     for step in range(1, max_steps + 1):
+        is_near = _worst(gaps) <= target.beta + 2.0 * max(loose, target.slack)
         cuts.add(gaps, target.beta * (1.0 - 1e-3), G)
-        found = _closed(target, G, cuts, None if is_feasible else price, deadline)
+        found = _closed(target, G, cuts, max(loose, target.slack), None if is_near else price, deadline)
         if found is None:
-            return step
-        G, gaps = found
-        was_feasible, is_feasible = is_feasible, _worst(gaps) <= target.beta + target.slack
-        if was_feasible and not is_feasible:
-            return step
-        if is_feasible:
-            offer(G)
-            last, cost = cost, float(np.sum(G * G))
-            if last - cost <= _STALLED * cost:
+            if loose == 0.0 or not is_near:
                 return step
-        elif step >= _ELASTIC_STEPS:
+            loose = 0.0
+            continue
+        G, gaps = found
+        if _worst(gaps) <= target.beta + target.slack:
+            offer(G)
+        elif time.perf_counter() > deadline or (loose == 0.0 and is_near) or (not is_near and step >= _ELASTIC_STEPS):
             return step
+        if is_near:
+            last, cost = cost, float(np.sum(G * G))
+            if loose == 0.0 and last - cost <= _STALLED * cost:
+                return step
+            if last - cost <= _NEARLY_STALLED * cost:
+                loose = 0.0
         price *= 3.0
-        if time.perf_counter() > deadline:
-            return step
     return max_steps
 
 
@@ -126,7 +130,7 @@ def _worst(gaps: list[tuple[Float64, Float64]]) -> float:
 
 
 def _closed(
-    target: Target, G0: Float64, cuts: _Cuts, price: float | None, deadline: float
+    target: Target, G0: Float64, cuts: _Cuts, slack: float, price: float | None, deadline: float
 ) -> tuple[Float64, list[tuple[Float64, Float64]]] | None:
     """The program linearised at G₀, with cuts until the oracle finds none; None where it has no solution."""
     G, gaps = G0, None
@@ -140,9 +144,9 @@ def _closed(
         G = found[0].reshape(target.n_fake, -1)
         cuts.age(found[1])
         gaps = target.gaps(G)
-        if _worst(gaps) <= target.beta + target.slack or time.perf_counter() > deadline:
+        if _worst(gaps) <= target.beta + slack or time.perf_counter() > deadline:
             break
-        if not cuts.add(gaps, target.beta + 0.5 * target.slack, G):
+        if not cuts.add(gaps, target.beta + 0.5 * slack, G):
             break
     return None if gaps is None else (G, gaps)
 
