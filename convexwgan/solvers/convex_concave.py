@@ -62,6 +62,8 @@ class _Run:
     @property
     def is_over(self) -> bool:
         """Whether the bracket is closed or the time is up."""
+        if self.best is None:
+            return time.perf_counter() > self.deadline
         closed = self.cost * self.value_unit - self.lower <= self.tol * self.cost * self.value_unit
         return closed or time.perf_counter() > self.deadline
 
@@ -152,23 +154,27 @@ def _vectors(candidate: Candidate, data: GameData, unit: float) -> Float64:
 def _starts(target: Target, measure: Float64) -> Iterator[Float64]:
     """The rounded measure, evenly cut in the plane; the data; then both, disturbed with a fixed seed."""
     rng, n, X = np.random.default_rng(0), target.n_fake, target.X
-    fixed = [] if len(X) > n else [rounded_measure(X, n)]
+    fixed = [heaviest(X, n) if len(X) > n else rounded_measure(X, n)]
     if 0 < len(measure) <= n:
         fixed.append(rounded_measure(measure, n))
     if X.shape[1] == 2 and len(measure):
         fixed += [evenly_cut(measure, n, shift) for shift in (0.0, 0.25, 0.5, 0.75)]
     elif len(measure) > n:
-        fixed.append(_heaviest(measure, n))
+        fixed.append(heaviest(measure, n))
     yield from fixed
     size = 1.0 / n
-    for k in range((_STARTS if n <= 20 else _STARTS_MANY) - len(fixed) if fixed else 0):
+    for k in range((_STARTS if n <= 20 else _STARTS_MANY) - len(fixed)):
         base = fixed[k % len(fixed)]
         yield base + (0.1, 0.3, 1.0)[k % 3] * size * rng.standard_normal(base.shape)
 
 
-def _heaviest(measure: Float64, n: int) -> Float64:
-    """The n longest vectors."""
-    return measure[np.argsort(-np.linalg.norm(measure, axis=1), kind="stable")[:n]]
+def heaviest(vectors: Float64, n: int) -> Float64:
+    """The n longest vectors.
+
+    >>> heaviest(np.array([[1.0], [-3.0], [2.0]]), 2).tolist()
+    [[-3.0], [2.0]]
+    """
+    return vectors[np.argsort(-np.linalg.norm(vectors, axis=1), kind="stable")[:n]]
 
 
 def evenly_cut(vectors: Float64, n: int, shift: float) -> Float64:

@@ -103,6 +103,7 @@ MEASURES = (
     (Discriminator.relu(beta=1.0) + Generator.distribution(), ("WeightDecay", "PopulationGame")),
     (Discriminator.relu(norm_bound=True, bias=True) + Generator.distribution(), ("NormBound", "PopulationGame")),
 )
+CONVEX_CONCAVE = ((Discriminator.relu(beta=1.0) + FREE, ("WeightDecay", "FreePiecewiseMeans")),)
 BRACKETED = tuple(
     (D + RELU + WEIGHTS, ("NormBound" if D.norm_bound else "WeightDecay", "CovarianceMatching", "JointReluWeights"))
     for D in (*SECOND, Discriminator.quadratic(components=3))
@@ -119,6 +120,15 @@ def test_a_distribution_against_relus_is_a_linear_program_over_measures(wgan: WG
     assert tuple(type(step.theorem).__name__ for step in route.steps) == names
     assert route.method == "column_generation"
     assert "dμ" in route.last.formula or "dν" in route.last.formula
+
+
+@pytest.mark.parametrize(("wgan", "names"), CONVEX_CONCAVE, ids=lambda value: repr(value))
+def test_free_samples_against_relus_are_a_convex_concave_program(wgan: WGAN, names: tuple[str, ...]) -> None:
+    for method in ("auto", "convex_concave"):
+        route = plan(first_form(wgan), method)
+        assert tuple(type(step.theorem).__name__ for step in route.steps) == names
+        assert route.method == "convex_concave"
+        assert "h_G(u)" in route.last.formula
 
 
 @pytest.mark.parametrize(("wgan", "names"), [*CLOSED, *ON_THE_LINE], ids=lambda value: repr(value))
@@ -175,7 +185,7 @@ def test_the_order_of_the_sum_does_not_change_the_route() -> None:
 
 
 def test_every_theorem_is_on_some_route() -> None:
-    pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC, *MEASURES)
+    pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC, *MEASURES, *CONVEX_CONCAVE)
     used = {name for _, names in pairs for name in names}
     assert used == {type(theorem).__name__ for theorem in THEOREMS}
 
@@ -263,7 +273,7 @@ REFUSED = [
     (SECOND[0] + RELU + NORM_OF_WEIGHTS, "no function of", SECOND[0] + RELU),
     (JOINT[0] + LINEAR + WEIGHTS, "not a function of the output moments", JOINT[0] + LINEAR),
     (JOINT[1] + FREE + NORM, "not a function of the output moments", JOINT[1] + FREE),
-    (Discriminator.relu(beta=1.0) + FREE, "ReLU discriminator", Discriminator.quadratic(beta=1.0) + FREE),
+    (Discriminator.relu(beta=1.0, bias=True) + FREE, "without bias", Discriminator.quadratic(beta=1.0) + FREE),
     (
         Discriminator.relu(beta=1.0, bias=True) + LINEAR,
         "ReLU discriminator",
@@ -360,7 +370,7 @@ def test_each_theorem_carries_weight_some_route_or_refusal_changes_without_it(na
         except (NotCoveredError, InputError) as error:
             return type(error)
 
-    pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE, *MEASURES)]
+    pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE, *MEASURES, *CONVEX_CONCAVE)]
     pairs += [(w, "conic") for w, _ in (*CONIC, *ON_THE_LINE_CONIC)]
     assert any(answer(w, m, THEOREMS) != answer(w, m, without(name)) for w, m in pairs)
 
