@@ -15,7 +15,7 @@ from convexwgan.geometry.relu_sums import relu_sum, sphere_maxima
 from convexwgan.geometry.rounding import rounded_measure
 from convexwgan.solvers.linearised_zonotopes import Target, improved
 from convexwgan.solvers.population.sides import best_scaled
-from convexwgan.solvers.population.solve import solve_population
+from convexwgan.solvers.population.solve import range_of, solve_population
 from convexwgan.solvers.run import Limits
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
@@ -84,35 +84,33 @@ def solve_convex_concave(form: Form, data: GameData, limits: Limits, callback: C
     """
     began = time.perf_counter()
     deadline = np.inf if limits.time_limit is None else began + limits.time_limit
-    first = Candidate()
+    basis = range_of(to_numpy64(data.X))
     try:
-        tol = min(1e-7, limits.tol) if data.dim < 3 else max(1e-4, limits.tol)
+        tol = min(1e-7, limits.tol) if basis.shape[1] < 3 else max(1e-4, limits.tol)
         share = None if limits.time_limit is None else _SHARE * limits.time_limit
         first = solve_population(form, data, replace(limits, time_limit=share, max_iter=None, tol=tol))
     except KeyboardInterrupt:
         first = Candidate(stopped="interrupt")
-    target, unit = _target(data)
+    target, unit = _target(data, basis)
     lower, value_unit = _lower(first, data), 0.5 * data.wgan.regularizer.strength * unit**2 / data.fake_weight
     run = _Run(target, lower, value_unit, deadline, callback, limits.tol, began)
     stopped = first.stopped if first.stopped == "interrupt" else None
     try:
-        stopped = _all_starts(run, first, data, unit, limits.max_iter or _MAX_STEPS, stopped)
+        stopped = _all_starts(run, _vectors(first, data, basis) / unit, limits.max_iter or _MAX_STEPS, stopped)
     except KeyboardInterrupt:
         stopped = "interrupt"
-    G = None if run.best is None else run.best * (unit / data.fake_weight)
+    G = None if run.best is None else run.best @ basis.T * (unit / data.fake_weight)
     stats = {"steps": run.steps, "starts": run.starts, "neurons": 0 if first.neurons is None else len(first.neurons.v)}
     return Candidate(weights=G, neurons=first.neurons, stopped=stopped, stats=stats)
 
 
-def _all_starts(
-    run: _Run, first: Candidate, data: GameData, unit: float, max_steps: int, stopped: str | None
-) -> str | None:
+def _all_starts(run: _Run, measure: Float64, max_steps: int, stopped: str | None) -> str | None:
     """Descend from every start; why it ended early, else None."""
-    nothing = np.zeros((run.target.n_fake, data.dim))
+    nothing = np.zeros((run.target.n_fake, run.target.X.shape[1]))
     if run.target.is_feasible(nothing):
         run.offer(nothing)
         return stopped
-    for G in _starts(run.target, _vectors(first, data, unit)):
+    for G in _starts(run.target, measure):
         if run.starts and (stopped == "interrupt" or run.is_over):
             break
         run.starts += 1
@@ -123,13 +121,13 @@ def _all_starts(
     return stopped
 
 
-def _target(data: GameData) -> tuple[Target, float]:
+def _target(data: GameData, basis: Float64) -> tuple[Target, float]:
     """The game for G' = w_fG against w_rX, in units where Σ w_r‖x_i‖ = 1."""
-    X = data.real_weight * to_numpy64(data.X)
+    X = data.real_weight * to_numpy64(data.X) @ basis
     unit = float(np.linalg.norm(X, axis=1).sum()) or 1.0
     slack = _NARROW if "float32" in str(data.X.dtype) else _WIDE
     beta = float(data.beta) / unit
-    margin = min(slack * beta + (1e-9 if data.dim < 3 else 1e-6), 0.5 * beta)  # what the proof of dist may add
+    margin = min(slack * beta + (1e-9 if X.shape[1] < 3 else 1e-6), 0.5 * beta)  # what the proof of dist may add
     return Target(X / unit, data.n_fake, beta - margin, 0.5 * margin), unit
 
 
@@ -143,12 +141,12 @@ def _lower(candidate: Candidate, data: GameData) -> float:
     return best_scaled(gain, data.mass_fake * top**2 / data.wgan.regularizer.strength, np.inf)
 
 
-def _vectors(candidate: Candidate, data: GameData, unit: float) -> Float64:
-    """The measure as one vector an atom, in the units of ``Target``; none where there is no measure."""
+def _vectors(candidate: Candidate, data: GameData, basis: Float64) -> Float64:
+    """The measure as one vector an atom, in coordinates of the range; none where there is no measure."""
     if candidate.weights is None:
-        return np.zeros((0, data.dim))
+        return np.zeros((0, basis.shape[1]))
     table = to_numpy64(candidate.weights)
-    return np.asarray(data.mass_fake * table[:, -1:] * table[:, :-1] / unit)
+    return np.asarray(data.mass_fake * table[:, -1:] * (table[:, :-1] @ basis))
 
 
 def _starts(target: Target, measure: Float64) -> Iterator[Float64]:

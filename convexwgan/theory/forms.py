@@ -99,7 +99,7 @@ class Form:
 
     @property
     def method(self) -> str | None:
-        """What runs this form: closed_form, conic, column_generation, convex_concave; None while theorems are still to come."""
+        """What runs this form: closed_form, conic, column_generation, convex_concave; None before a last form."""
         if self.stage in CLOSED_FORMS:
             return "closed_form"
         if self.stage in (Stage.MEASURE_GAME, Stage.JOINT_WEIGHTS):
