@@ -11,7 +11,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.convexwgan-installed
-EXTRAS := torch,images,plot,mosek,dask,metrics,global,docs,dev
+EXTRAS := torch,images,plot,mosek,dask,metrics,docs,dev
 JOBS ?= 2
 
 # One thread a process: pytest-xdist already uses every core, and timings and sums stay reproducible.

@@ -52,7 +52,7 @@ WHO_MAY_IMPORT_THE_JUDGE = LAYERS[5] | LAYERS[6] | LAYERS[7] | {JUDGE}
 # fmt: off
 HEAVY = frozenset({
     "cvxpy", "clarabel", "scs", "mosek", "torch", "dask", "distributed",
-    "sklearn", "skimage", "PIL", "pandas", "matplotlib", "torchmetrics", "torch_fidelity", "pyscipopt",
+    "sklearn", "skimage", "PIL", "pandas", "matplotlib", "torchmetrics", "torch_fidelity",
 })
 # fmt: on
 # A scikit-learn estimator has to subclass sklearn.base.BaseEstimator, so its file imports scikit-learn as it

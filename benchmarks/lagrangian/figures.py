@@ -49,9 +49,10 @@ def table(results: list[dict[str, Any]]) -> str:
 
 
 def draw_points(name: str, pictures: Any, path: Path) -> None:
-    """Data and the samples of the three methods, first seed, in the plane."""
-    axes = new_axes(13.0, 3.6, columns=4)
-    for ax, kind in zip(axes, ("data", *METHODS), strict=True):
+    """Data and the samples of each method, first seed, in the plane."""
+    kinds = [kind for kind in ("data", *METHODS) if f"{name}/{kind}" in pictures]
+    axes = new_axes(3.3 * len(kinds), 3.6, columns=len(kinds))
+    for ax, kind in zip(axes, kinds, strict=True):
         points = pictures[f"{name}/{kind}"]
         ax.plot(*points.T, ".", markersize=2.5, alpha=0.5, color=REAL if kind == "data" else GENERATED)
         ax.set_title(kind, loc="left", fontsize=11)
@@ -101,6 +102,8 @@ def main() -> None:
             draw_toy(found, FIGURES / "lagrangian_toy.png")
             continue
         results += found["results"]
+        if not file.with_suffix(".npz").is_file():  # the run was interrupted: it has numbers but no pictures
+            continue
         pictures = np.load(file.with_suffix(".npz"))
         for name in dict.fromkeys(row["task"] for row in found["results"]):
             draw = draw_points if name in LIMITS else draw_images

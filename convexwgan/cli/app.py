@@ -54,7 +54,7 @@ def main(
 @app.command()
 def solve(
     file: File,
-    method: Annotated[str, typer.Option(help="auto, closed_form or conic.")] = "auto",
+    method: Annotated[str, typer.Option(help="auto, closed_form, conic or saddle.")] = "auto",
     solver: Annotated[str | None, typer.Option(help="For conic: CLARABEL, SCS or MOSEK.")] = None,
     tol: Annotated[float | None, typer.Option(help="Relative gap that CERTIFIED asks for.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds.")] = None,

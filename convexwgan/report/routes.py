@@ -85,7 +85,7 @@ def _point(where: tuple[int, int]) -> tuple[float, float]:
 
 
 def _box(ax: Axes, form: Form, where: tuple[int, int], is_chosen: bool) -> None:
-    ends = "\n(conic)" if form.method == "conic" else ""
+    ends = f"\n({form.method})" if form.method in ("conic", "saddle") else ""
     colour, width, weight = (CHOSEN, 2.2, "bold") if is_chosen else (CUT, 1.0, "normal")
     box = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": colour, "linewidth": width}
     text = textwrap.fill(form.stage.value, 28) + ends

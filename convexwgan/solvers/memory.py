@@ -21,6 +21,10 @@ def predicted_memory(last: Form, n_fake: int, dim: int, features: int) -> int:
     if last.method == "closed_form":
         output = n_fake * dim if last.is_free else features * dim + 3 * n_fake * features
         return 8 * (6 * dim * dim + output)
+    if last.stage is Stage.LINE_SADDLE:
+        return 8 * 4 * (n_fake + 1) * (n_fake + 2) * (n_fake + 12)  # blocks by outputs, and a few numbers a block
+    if last.stage is Stage.COVARIANCE_SADDLE:
+        return 8 * 12 * dim * dim
     from convexwgan.solvers.conic.memory import predict_bytes
 
     return predict_bytes(*conic_shapes(last, n_fake, dim, features))

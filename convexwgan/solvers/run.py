@@ -39,14 +39,16 @@ class Limits:
             count("max_iter", self.max_iter, "it limits the iterations of the solver")
         if self.time_limit is not None:
             positive("time_limit", self.time_limit, "it is a number of seconds")
-        if method in ("closed_form", "column_generation", "convex_concave"):
+        if method in ("closed_form", "column_generation", "convex_concave", "saddle"):
+            own = "the primal–dual method is its own" if method == "saddle" else "a formula needs no solver"
+            own = "its quadratic programs are solved by its own method" if method == "convex_concave" else own
             for name in ("solver", "options"):
                 if getattr(self, name) is not None:
                     raise InputError(
                         name,
                         getattr(self, name),
                         f'not be given for method "{method}"',
-                        'a formula needs no solver; ask for method="conic"',
+                        f'{own}; ask for method="conic"',
                     )
 
 
@@ -66,6 +68,10 @@ def run_form(
         from convexwgan.solvers.conic_forms import solve_conic_form
 
         return solve_conic_form(form, data, limits)
+    if form.method == "saddle":
+        from convexwgan.solvers.saddle import solve_saddle
+
+        return solve_saddle(form, data, limits)
     if form.stage is Stage.JOINT_WEIGHTS:
         from convexwgan.solvers.joint_weights import solve_joint_weights
 

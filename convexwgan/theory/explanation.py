@@ -29,7 +29,7 @@ class Explanation:
         game: the formula that the user wrote.
         steps: the theorems in order.
         is_convex: whether the chain ends in a convex program or a closed form with the same optimum.
-        method: closed_form or conic.
+        method: closed_form, conic or saddle.
         last: the last form in words.
         predicted_memory: bytes that the solve will need beyond the data.
     """

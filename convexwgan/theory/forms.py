@@ -37,6 +37,8 @@ class Stage(Enum):
     CONE_PROGRAM = "second-order cone program in W"
     COVARIANCE_PROGRAM = "semidefinite program in S"
     MOMENT_PROGRAM = "semidefinite program in (S, s)"
+    COVARIANCE_SADDLE = "game in second moments"
+    LINE_SADDLE = "game of neurons by activation patterns"
     MEASURE_GAME = "linear program over measures"
     CONVEX_CONCAVE = "convex–concave program in the output"
 
@@ -52,6 +54,7 @@ CLOSED_FORMS = frozenset(
     }
 )
 CONIC_FORMS = frozenset(stage for stage in Stage if stage.name.endswith("_PROGRAM"))
+SADDLE_FORMS = frozenset({Stage.COVARIANCE_SADDLE, Stage.LINE_SADDLE})
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,11 @@ class Form:
 
     @property
     def method(self) -> str | None:
-        """What runs this form: closed_form, conic, column_generation, convex_concave; None before a last form."""
+        """What runs this form: closed_form, conic, saddle, column_generation, convex_concave; None before a last one."""
         if self.stage in CLOSED_FORMS:
             return "closed_form"
+        if self.stage in SADDLE_FORMS:
+            return "saddle"
         if self.stage in (Stage.MEASURE_GAME, Stage.JOINT_WEIGHTS):
             return "column_generation"
         if self.stage is Stage.CONVEX_CONCAVE:
@@ -138,7 +143,7 @@ def _formula(form: Form) -> str:
         value = "1ᵀD(X) − 1ᵀD(G)" if not mean else "mean D(X) − mean D(G)"
         decay = "" if discriminator.norm_bound else f" − {discriminator.beta_text} Σ_j |v_j|"
         return f"min_G max_D {value} + {cost}{decay}"
-    if form.stage in (Stage.LEAST_SPREAD, Stage.LINE_PROGRAM):
+    if form.stage in (Stage.LEAST_SPREAD, Stage.LINE_PROGRAM, Stage.LINE_SADDLE):
         return _with_distance(form, cost, "max_k |T_k(w) − T_k(x)|, |B_k(w) − B_k(x)|")
     if form.stage in (Stage.DISTANCE, Stage.PENALTY):
         return _with_distance(form, cost, f"max_{{‖u‖≤1}} |1ᵀσ(Xu) − 1ᵀσ({output}u)|")
@@ -151,6 +156,9 @@ def _formula(form: Form) -> str:
     trace = f"({form.regularizer.strength:g}/2) tr S"
     if form.stage in (Stage.MOMENTS, Stage.MOMENT_PROGRAM):
         return _with_distance(form, trace, "dist_D(S, s)") + ",  S ⪰ ssᵀ/ρ"
+    if form.stage is Stage.COVARIANCE_SADDLE:
+        decay = ",  ‖R‖_* ≤ 1" if discriminator.norm_bound else f" − {discriminator.beta_text} ‖R‖_*"
+        return f"min_{{S ⪰ 0}} max_R {trace} + ⟨R, M − S⟩{decay}"
     cost = trace if form.regularizer.kind == "output" else cost
     equal = ",  s = m" if discriminator.skip else ""
     return _with_distance(form, cost, "‖M − S‖₂") + equal

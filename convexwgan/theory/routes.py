@@ -39,7 +39,7 @@ class Route:
 
     @property
     def method(self) -> str:
-        """closed_form or conic."""
+        """closed_form, conic or saddle."""
         assert self.last.method is not None
         return self.last.method
 

@@ -7,7 +7,9 @@ from convexwgan.theory.corollary_3_1_mean_matching import MeanMatching
 from convexwgan.theory.corollary_3_2_covariance_matching import CovarianceMatching
 from convexwgan.theory.corollary_3_3_skip_connection import MeanAndCovarianceMatching
 from convexwgan.theory.covariance_program import CovarianceProgram
+from convexwgan.theory.covariance_saddle import CovarianceSaddle
 from convexwgan.theory.equation_4_free_generator import FreeThreshold
+from convexwgan.theory.equation_16_coupled_game import CoupledGame
 from convexwgan.theory.equation_36_norm_bound import NormBoundThreshold
 from convexwgan.theory.joint_relu_weights import JointReluWeights
 from convexwgan.theory.lemma_3_1_weight_decay import WeightDecay
@@ -50,4 +52,6 @@ THEOREMS: tuple[Reduction, ...] = (
     FreePiecewiseMeans(),
     SortedOutputs(),
     LeastSpreadOutput(),
+    CovarianceSaddle(),
+    CoupledGame(),
 )

@@ -12,6 +12,7 @@ from convexwgan import Discriminator, Generator, Regularizer
 from convexwgan.errors import InputError, NotCoveredError
 from convexwgan.spec.wgan import WGAN
 from convexwgan.theory.covariance_program import CovarianceProgram
+from convexwgan.theory.covariance_saddle import CovarianceSaddle
 from convexwgan.theory.forms import Form, Line
 from convexwgan.theory.reduction import Reduction
 from convexwgan.theory.routes import METHODS, first_form, is_covered, nearest_covered, plan, reduction_graph
@@ -108,6 +109,10 @@ BRACKETED = tuple(
     (D + RELU + WEIGHTS, ("NormBound" if D.norm_bound else "WeightDecay", "CovarianceMatching", "JointReluWeights"))
     for D in (*SECOND, Discriminator.quadratic(components=3))
 )
+SADDLE = tuple(
+    (D + G + OUTPUT, expected(D, G, "CovarianceMatching", "CovarianceSaddle")) for D in SECOND for G in GENERATORS
+)
+SADDLE += tuple((LINE[0] + G + OUTPUT, ("WeightDecay", "CoupledGame")) for G in (FREE, RELU))
 NEEDS_SOLVER = tuple((w, c) for w, c in CONIC if c[-1] == "MomentProgram" or not w.regularizer.is_quadratic)
 
 
@@ -139,6 +144,20 @@ def test_every_closed_form_pair_takes_its_chain_of_theorems(wgan: WGAN, names: C
 @pytest.mark.parametrize(("wgan", "names"), [*CONIC, *ON_THE_LINE_CONIC], ids=lambda value: repr(value))
 def test_every_conic_pair_takes_its_chain_of_theorems(wgan: WGAN, names: Chain) -> None:
     assert chain(wgan, "conic") == names
+
+
+@pytest.mark.parametrize(("wgan", "names"), SADDLE, ids=lambda value: repr(value))
+def test_every_saddle_pair_takes_its_chain_and_only_on_request(wgan: WGAN, names: Chain) -> None:
+    assert chain(wgan, "saddle") == names
+    assert chain(wgan) != names
+
+
+@pytest.mark.parametrize(
+    "wgan", [MEAN[0] + LINEAR, SKIP[0] + FREE, JOINT[0] + FREE, LINE[1] + FREE, LINE[0] + FREE + NORM]
+)
+def test_other_pairs_refuse_the_method_saddle(wgan: WGAN) -> None:
+    with pytest.raises(InputError, match="method = 'saddle' must be one of auto"):
+        chain(wgan, "saddle")
 
 
 @pytest.mark.parametrize(("wgan", "names"), NEEDS_SOLVER, ids=lambda value: repr(value))
@@ -185,7 +204,7 @@ def test_the_order_of_the_sum_does_not_change_the_route() -> None:
 
 
 def test_every_theorem_is_on_some_route() -> None:
-    pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC, *MEASURES, *CONVEX_CONCAVE)
+    pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC, *SADDLE, *MEASURES, *CONVEX_CONCAVE)
     used = {name for _, names in pairs for name in names}
     assert used == {type(theorem).__name__ for theorem in THEOREMS}
 
@@ -205,7 +224,7 @@ def test_an_unknown_method_is_refused_with_the_list_of_methods() -> None:
         plan(first_form(SECOND[0] + LINEAR), "newton")
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m not in ("auto", "closed_form", "conic")])
+@pytest.mark.parametrize("method", [m for m in METHODS if m not in ("auto", "closed_form", "conic", "saddle")])
 def test_methods_of_other_pairs_are_refused_with_the_ones_that_work(method: str) -> None:
     with pytest.raises(InputError, match="be one of auto, closed_form, conic"):
         plan(first_form(SECOND[0] + LINEAR), method)
@@ -347,7 +366,8 @@ def test_without_the_threshold_theorem_the_route_goes_through_the_semidefinite_p
 
 def test_without_threshold_and_program_the_pair_is_refused_where_the_chain_ends() -> None:
     wgan = SECOND[0] + LINEAR
-    less = tuple(t for t in THEOREMS if not isinstance(t, (LinearThreshold, CovarianceProgram)))
+    gone = (LinearThreshold, CovarianceProgram, CovarianceSaddle)
+    less = tuple(t for t in THEOREMS if not isinstance(t, gone))
     message = refusal(wgan, theorems=less)
     assert "no theorem continues from “covariance matching”" in message
     assert message.endswith(f"The nearest pair that works: {Discriminator.linear(beta=2.0) + LINEAR!r}.")
@@ -372,6 +392,7 @@ def test_each_theorem_carries_weight_some_route_or_refusal_changes_without_it(na
 
     pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE, *MEASURES, *CONVEX_CONCAVE)]
     pairs += [(w, "conic") for w, _ in (*CONIC, *ON_THE_LINE_CONIC)]
+    pairs += [(w, "saddle") for w, _ in SADDLE]
     assert any(answer(w, m, THEOREMS) != answer(w, m, without(name)) for w, m in pairs)
 
 

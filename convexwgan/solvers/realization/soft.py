@@ -63,13 +63,8 @@ def solve_soft(
         Z: latents (n, d_f), any array library; pricing by local ascent runs on its device.
         G: targets (n, d_r).
         beta: β > 0.
-        rng: seed or Generator of the starts of local ascent.
+        rng, max_iter, time_limit, callback, warm_start, pricing: as in ``realize_weights``.
         tol: relative gap at which to stop.
-        max_iter: rounds of column generation.
-        time_limit: seconds.
-        callback: called with each line of the history; returning True stops the run.
-        warm_start: neurons to begin with.
-        pricing: "exact" (rank ≤ 4), "heuristic", or "auto": exact where it is affordable.
         target: an objective that is low enough: the first network with it ends the run (``stopped`` "target"), with
             the bounds proven so far; None runs until the gap is closed.
 
