@@ -52,7 +52,7 @@ class _Run:
     def offer(self, G: Float64) -> None:
         """Keep G, which is feasible, where it is cheaper, and say so."""
         cost = float(np.sum(G * G))
-        if cost < self.cost:
+        if self.best is None or cost < self.cost * (1.0 - 1e-12):
             self.best, self.cost = G, cost
             if self.callback is not None:
                 seconds = time.perf_counter() - self.began

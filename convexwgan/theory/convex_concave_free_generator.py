@@ -20,9 +20,11 @@ class FreePiecewiseMeans(Reduction):
     cost = 200.0
 
     def accepts(self, form: Form) -> Acceptance:
-        if form.stage is not Stage.DISTANCE or form.generator.kind != "free" or form.line:
+        if form.stage is not Stage.DISTANCE or form.generator.kind != "free":
             return ELSEWHERE
         if form.discriminator.kind != "relu":
+            return ELSEWHERE
+        if form.discriminator.bias and form.line:  # one feature: Theorem 2.2
             return ELSEWHERE
         if form.discriminator.bias:
             return no("the convex–concave procedure of this version knows ReLU discriminators without bias only")

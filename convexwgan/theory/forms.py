@@ -102,7 +102,7 @@ class Form:
 
     @property
     def method(self) -> str | None:
-        """What runs this form: closed_form, conic, saddle, column_generation, convex_concave; None before a last one."""
+        """What runs this form: closed_form, conic, saddle, column_generation, convex_concave; None before the end."""
         if self.stage in CLOSED_FORMS:
             return "closed_form"
         if self.stage in SADDLE_FORMS:
