@@ -1,7 +1,7 @@
-"""Brackets of free samples against ReLU neurons in the plane. Run: python benchmarks/convex_concave.py [out.json [seeds]]
+"""Brackets of free samples against ReLU neurons in the plane.
 
-Standard normal data, sums, β_g = 1, three seeds a size by default: the gap at the root of the convex–concave procedure, next to
-what a sketch reached on data of its own.
+Run: python benchmarks/convex_concave.py [out.json [seeds]]. Standard normal data, sums, β_g = 1, three seeds a size by
+default: the gap at the root of the convex–concave procedure, next to what a sketch reached on data of its own.
 """
 
 from __future__ import annotations

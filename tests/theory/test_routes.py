@@ -44,7 +44,8 @@ def custom(of: str) -> Regularizer:
 def chain(
     wgan: WGAN, method: str = "auto", population: bool = False, theorems: Sequence[Reduction] = THEOREMS
 ) -> Chain:
-    root = first_form(wgan, "mean" if population else "sum", population, LINE_OF.get(wgan.players[0].kind, ""))
+    line: Line = LINE_OF.get(wgan.players[0].kind, "") if wgan.players[0].bias else ""
+    root = first_form(wgan, "mean" if population else "sum", population, line)
     return tuple(type(step.theorem).__name__ for step in plan(root, method, theorems).steps)
 
 
