@@ -234,7 +234,7 @@ def check_reduction_inverts(problem: ProblemLike, theorem: Reduction, tol: float
     moments and the neurons, each in the unit ball, must add up to these multipliers.
 
     Args:
-        problem: one whose route (automatic or conic) uses the theorem.
+        problem: one whose route (automatic, conic or saddle) uses the theorem.
         theorem: one of ``THEOREMS``.
         tol: relative error allowed.
 
@@ -264,16 +264,16 @@ def check_reduction_inverts(problem: ProblemLike, theorem: Reduction, tol: float
 
 
 def find_step(problem: ProblemLike, theorem: Reduction) -> Step:
-    """Where the problem's automatic or conic route uses the theorem.
+    """Where the problem's automatic, conic or saddle route uses the theorem.
 
     Raises:
         AssertionError: nowhere.
     """
     routes = []
-    for method in ("auto", "conic"):
+    for method in ("auto", "conic", "saddle"):
         try:
             routes.append(problem.route(method))
-        except ConvexWGANError:  # not every pair has a conic form
+        except ConvexWGANError:  # not every pair has such a form
             continue
     steps = [step for route in routes for step in route.steps if type(step.theorem) is type(theorem)]
     if not steps:
@@ -287,7 +287,7 @@ def _random_candidate(form: Form, data: GameData, rng: np.random.Generator) -> C
         return Candidate(weights=np.column_stack([rng.standard_normal((3, data.dim)), rng.dirichlet(np.ones(3))]))
     multipliers = {name: like(data.moments.first, M) for name, M in _random_multipliers(form, data, rng).items()}
     in_moments = (Stage.THRESHOLD, Stage.SHIFTED_THRESHOLD, Stage.MATCHED_SPECTRA,
-                  Stage.COVARIANCE_PROGRAM, Stage.MOMENT_PROGRAM)  # fmt: skip
+                  Stage.COVARIANCE_PROGRAM, Stage.COVARIANCE_SADDLE, Stage.MOMENT_PROGRAM)  # fmt: skip
     if form.stage in in_moments:
         return Candidate(moments=_random_point(form, data, rng), multipliers=multipliers)
     rows = data.n_fake if data.is_free else int(data.latent_mean.shape[0])
