@@ -165,7 +165,7 @@ def least_norm(A: Float64, b: Float64, size: float = 1.0, price: float | None = 
     Reference:
         Lawson and Hanson, Solving Least Squares Problems, chapter 23.
 
-    >>> least_norm(np.array([[1.0, 0.0]]), np.array([2.0]))[0].tolist()
+    >>> least_norm(np.array([[1.0, 0.0]]), np.array([2.0]))[0].round(12).tolist()
     [2.0, 0.0]
     """
     from scipy.optimize import nnls
