@@ -126,12 +126,3 @@ def labelled(name: str, X: Array, y: Array, n: int, seed: int | None, picture: C
         return {"covered": covered, "reached": int((good > 0).sum()), "quality": float(near.mean()), "kl": kl}
 
     return Task(name, X[train], X[rest], judge, picture=picture)
-
-
-def frechet_distance(X: Array, G: Array) -> float:
-    """‖x̄ − ḡ‖² + tr(A + B − 2(A^½BA^½)^½), A = cov X, B = cov G: on the features given, no Inception network."""
-    A, B = np.cov(X, rowvar=False), np.cov(G, rowvar=False)
-    size, vectors = np.linalg.eigh(A)
-    root = (vectors * np.sqrt(np.maximum(size, 0.0))) @ vectors.T
-    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ B @ root), 0.0)).sum()
-    return float(((X.mean(0) - G.mean(0)) ** 2).sum() + np.trace(A) + np.trace(B) - 2 * cross)
