@@ -505,7 +505,7 @@ def test_every_theorem_obeys_weak_duality_and_inverts(theorem: Reduction) -> Non
 @pytest.mark.parametrize("name", SMALL)
 def test_laws_hold_on_every_problem_file_and_every_method(name: str) -> None:
     problem = load_problem(name)
-    for method in ("auto", "conic"):
+    for method in ("auto", "conic", "saddle"):
         try:
             solution = problem.solve(method=method)
         except ConvexWGANError:

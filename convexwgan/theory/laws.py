@@ -81,10 +81,11 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
     _ordered(solution.bound, solution.value, slack, "bound ≤ value")
     if solution.generator is None or data.wgan.regularizer.kind == "custom":
         return
-    if data.wgan.players[1].kind == "distribution":
+    is_relu, has_bias = data.wgan.players[0].kind == "relu", data.wgan.players[0].bias
+    if data.wgan.players[1].kind == "distribution" or (is_relu and not has_bias):
         _check_measure_duality(data, solution, slack)
         return
-    if data.wgan.players[0].kind == "relu":
+    if is_relu:
         law = broken_law(data, solution, slack)
         if law is not None:
             raise AssertionError(f"weak duality is broken: {law}")
@@ -107,7 +108,10 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
 def _check_measure_duality(data: GameData, solution: SolutionLike, slack: float) -> None:
     """The same law where the generator is a distribution and neurons are ReLUs."""
     rng, generator, adversary = np.random.default_rng(0), solution.generator, solution.discriminator
-    atoms, p = to_numpy64(generator.atoms), to_numpy64(generator.weights)
+    if data.wgan.players[1].kind == "distribution":
+        atoms, p = to_numpy64(generator.atoms), to_numpy64(generator.weights)
+    else:  # n_f samples are a distribution of equal masses
+        atoms, p = to_numpy64(generator.weights), np.full(data.n_fake, 1.0 / data.n_fake)
     for weight in (0.0, *rng.uniform(0.0, 1.0, RIVALS)):
         payoff = measure_payoff(data, atoms, p, *rival_neurons(data, weight, rng))
         _ordered(payoff, solution.value, slack, "L(D, ν*) ≤ value for every D")
@@ -234,7 +238,7 @@ def check_reduction_inverts(problem: ProblemLike, theorem: Reduction, tol: float
     moments and the neurons, each in the unit ball, must add up to these multipliers.
 
     Args:
-        problem: one whose route (automatic or conic) uses the theorem.
+        problem: one whose route (automatic, conic or saddle) uses the theorem.
         theorem: one of ``THEOREMS``.
         tol: relative error allowed.
 
@@ -264,16 +268,16 @@ def check_reduction_inverts(problem: ProblemLike, theorem: Reduction, tol: float
 
 
 def find_step(problem: ProblemLike, theorem: Reduction) -> Step:
-    """Where the problem's automatic or conic route uses the theorem.
+    """Where the problem's automatic, conic or saddle route uses the theorem.
 
     Raises:
         AssertionError: nowhere.
     """
     routes = []
-    for method in ("auto", "conic"):
+    for method in ("auto", "conic", "saddle"):
         try:
             routes.append(problem.route(method))
-        except ConvexWGANError:  # not every pair has a conic form
+        except ConvexWGANError:  # not every pair has such a form
             continue
     steps = [step for route in routes for step in route.steps if type(step.theorem) is type(theorem)]
     if not steps:
@@ -287,7 +291,7 @@ def _random_candidate(form: Form, data: GameData, rng: np.random.Generator) -> C
         return Candidate(weights=np.column_stack([rng.standard_normal((3, data.dim)), rng.dirichlet(np.ones(3))]))
     multipliers = {name: like(data.moments.first, M) for name, M in _random_multipliers(form, data, rng).items()}
     in_moments = (Stage.THRESHOLD, Stage.SHIFTED_THRESHOLD, Stage.MATCHED_SPECTRA,
-                  Stage.COVARIANCE_PROGRAM, Stage.MOMENT_PROGRAM)  # fmt: skip
+                  Stage.COVARIANCE_PROGRAM, Stage.COVARIANCE_SADDLE, Stage.MOMENT_PROGRAM)  # fmt: skip
     if form.stage in in_moments:
         return Candidate(moments=_random_point(form, data, rng), multipliers=multipliers)
     rows = data.n_fake if data.is_free else int(data.latent_mean.shape[0])
