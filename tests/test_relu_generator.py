@@ -147,7 +147,9 @@ def test_zero_noise_has_the_zero_output_and_costs_no_weights() -> None:
         Discriminator.quadratic(beta=50.0) + Generator.relu(factor="optimised"),
     ):
         solution = Problem(wgan, X, np.zeros((5, 2))).solve()
-        assert solution.status is Status.CERTIFIED and not np.any(solution.generator.output)
-        assert solution.realization.status is Status.CERTIFIED and solution.realization.value == 0.0
+        assert solution.status is Status.CERTIFIED
+        assert not np.any(solution.generator.output)
+        assert solution.realization.status is Status.CERTIFIED
+        assert solution.realization.value == 0.0
     infeasible = Discriminator.quadratic(beta=0.1) + Generator.relu() + Regularizer.weights(1.0)
     assert Problem(infeasible, X, np.zeros((5, 2))).solve().status is Status.INFEASIBLE
