@@ -216,7 +216,8 @@ def measure_bound(
         value, rounding = s * slope - evidence.mass * price - s * rounding, s * rounding
     else:
         a, is_proven = _linear_price(u, v)
-        curvature = evidence.mass * max(a, 0.0) ** 2 / evidence.strength
+        a = max(a, 0.0)
+        curvature = evidence.mass * (a * a) / evidence.strength  # a * a overflows to ∞, a ** 2 raises
         s = slope / curvature if curvature > 0.0 else most
         s = min(max(s, scales[0]), most)
         s = s if math.isfinite(s) else 1.0
