@@ -156,7 +156,7 @@ def network_of(W1: Float64, W2: Float64, problem: Problem) -> FittedGenerator:
     """
     width = problem.wgan.players[1].width
     if width is not None and width < W1.shape[1]:
-        remedy = "this output needs that many; leave width out, or keep fewer components with a larger β_d"
+        remedy = "the cheapest network found for this output has that many: leave width out, or raise β_d"
         raise InputError("width of Generator.relu", width, f"be >= {W1.shape[1]}", remedy)
     first, second = (_generator(problem, np.ascontiguousarray(part)).weights for part in (W1, W2))
     spec, columns = problem.wgan.players[1], problem.columns

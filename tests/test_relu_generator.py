@@ -138,3 +138,18 @@ def test_other_relu_pairs_are_refused_with_the_reason() -> None:
     ):
         with pytest.raises(NotCoveredError, match="nearest pair"):
             Problem(pair, np.eye(2), noise(4, 2)).solve()
+
+
+def test_zero_noise_has_the_zero_output_and_costs_no_weights() -> None:
+    X = np.random.default_rng(0).normal(size=(9, 2))
+    for wgan in (
+        Discriminator.quadratic(norm_bound=True) + Generator.relu(),
+        Discriminator.quadratic(beta=50.0) + Generator.relu(factor="optimised"),
+    ):
+        solution = Problem(wgan, X, np.zeros((5, 2))).solve()
+        assert solution.status is Status.CERTIFIED
+        assert not np.any(solution.generator.output)
+        assert solution.realization.status is Status.CERTIFIED
+        assert solution.realization.value == 0.0
+    infeasible = Discriminator.quadratic(beta=0.1) + Generator.relu() + Regularizer.weights(1.0)
+    assert Problem(infeasible, X, np.zeros((5, 2))).solve().status is Status.INFEASIBLE

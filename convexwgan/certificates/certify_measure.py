@@ -40,7 +40,7 @@ def certify_measure(
         return Audit(found, None, dual.u, dual.v)
     claimed = attain_measure(evidence, table)
     chosen = claimed
-    if repair and claimed.violation > _ROUNDING and claimed.is_proven:
+    if repair and evidence.samples is None and claimed.violation > _ROUNDING and claimed.is_proven:
         mixed = attain_measure(evidence, mixed_with_data(evidence, claimed))
         certified = [_certificate(evidence, found, dual, tol, dual_checks) for found in (claimed, mixed)]
         if certified[0].status.name != "CERTIFIED":
@@ -51,7 +51,9 @@ def certify_measure(
         if nothing.violation == 0.0 and nothing.value <= chosen.value:
             chosen = nothing
     certificate = _certificate(evidence, chosen, dual, tol, dual_checks)
-    weights = claim.weights if chosen is claimed else chosen.table
+    weights = claim.weights
+    if chosen is not claimed:
+        weights = chosen.table if evidence.samples is None else np.zeros((evidence.samples, evidence.dim))
     return Audit(certificate, weights, dual.u, dual.v, repaired=chosen is not claimed)
 
 
@@ -60,6 +62,8 @@ def _read_table(evidence: MeasureEvidence, claim: Claim) -> tuple[Float64 | None
     if claim.weights is None:
         return None, ()
     table = read_array(claim.weights)
+    if evidence.samples is not None:
+        return _as_table(evidence, table)
     fits = table.ndim == 2 and table.shape[1] == evidence.dim + 1 and len(table) > 0
     fits = fits and bool(np.isfinite(table).all()) and bool((table[:, -1] >= 0.0).all())
     total = float(table[:, -1].sum()) if fits else 0.0
@@ -69,6 +73,15 @@ def _read_table(evidence: MeasureEvidence, claim: Claim) -> tuple[Float64 | None
     scaled = table.copy()
     scaled[:, -1] /= total
     return scaled, ()
+
+
+def _as_table(evidence: MeasureEvidence, G: Float64) -> tuple[Float64 | None, tuple[Check, ...]]:
+    """The output of a free generator, (n_f, d), as the distribution of n_f equal masses."""
+    shape = (evidence.samples, evidence.dim)
+    if G.shape != shape or not np.isfinite(G).all():
+        detail = f"shape {G.shape}, expected {shape} and finite"
+        return None, (Check("the generator is well formed", False, detail),)
+    return np.column_stack([G, np.full(len(G), 1.0 / len(G))]), ()
 
 
 def _certificate(

@@ -28,8 +28,16 @@ def gather_evidence(
     Raises:
         InputError: no judge knows the game.
     """
-    discriminator, generator = wgan.players
-    if discriminator.kind == "relu" and generator.kind == "distribution" and normalize in ("sum", "mean"):
+    if _is_measure_game(wgan) and normalize in ("sum", "mean"):
         return gather_measure(wgan, X, n_fake, normalize)
     collect = gather_line if is_line_game(wgan, X) else gather
     return collect(wgan, X, Z=Z, latent=latent, n_fake=n_fake, normalize=normalize)
+
+
+def _is_measure_game(wgan: WGAN) -> bool:
+    """ReLU neurons against a distribution, or without bias against free samples, which are one as well."""
+    discriminator, generator = wgan.players
+    if discriminator.kind != "relu" or wgan.regularizer.kind != "output":
+        return False
+    is_free = generator.kind == "free" and not discriminator.bias
+    return generator.kind == "distribution" or is_free

@@ -38,6 +38,7 @@ class MeasureEvidence:
     Attributes:
         wgan: the architecture. X: data (n, d), float64. normalize: the convention. mass: N_f.
         real: moments of the data. beta: β_d, None under a norm bound. latents: None, there is no noise.
+        samples: n_f of a free generator, whose output is a measure of n_f equal masses; None for a distribution.
     """
 
     wgan: WGAN
@@ -47,6 +48,7 @@ class MeasureEvidence:
     normalize: Literal["sum", "mean"]
     beta: float | None
     latents: Any = None
+    samples: int | None = None
 
     @property
     def discriminator(self) -> Any:
@@ -108,7 +110,8 @@ def gather_measure(wgan: WGAN, X: Array, n_fake: int | None, normalize: Literal[
     if discriminator.bias and mass != real.mass:
         remedy = 'dist is infinite otherwise, as b → ∞; set normalize="mean", or leave n_fake out'
         raise InputError("n_fake", n_fake, f"equal n_r = {real.n} for a discriminator with bias", remedy)
-    return MeasureEvidence(wgan, to_numpy64(X), real, mass, normalize, discriminator.beta)
+    samples = (n_fake or real.n) if wgan.players[1].kind == "free" else None
+    return MeasureEvidence(wgan, to_numpy64(X), real, mass, normalize, discriminator.beta, samples=samples)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +146,7 @@ def distance_bound(
     rows = np.concatenate([evidence.X, atoms])
     weights = np.concatenate([evidence.weights, -masses])
     reduced, rest = _reduced(rows)
-    slack = _FINE * 1e-2 * evidence.size
+    slack = _FINE * evidence.size * (1e-2 if evidence.samples is None or reduced.shape[1] < 3 else 10.0)
     limit = 2 if evidence.has_bias else 3
     maxima = affine_maxima if evidence.has_bias else sphere_maxima
     upper, is_proven = 0.0, reduced.shape[1] <= limit
@@ -213,7 +216,8 @@ def measure_bound(
         value, rounding = s * slope - evidence.mass * price - s * rounding, s * rounding
     else:
         a, is_proven = _linear_price(u, v)
-        curvature = evidence.mass * max(a, 0.0) ** 2 / evidence.strength
+        a = max(a, 0.0)
+        curvature = evidence.mass * (a * a) / evidence.strength  # a * a overflows to ∞, a ** 2 raises
         s = slope / curvature if curvature > 0.0 else most
         s = min(max(s, scales[0]), most)
         s = s if math.isfinite(s) else 1.0

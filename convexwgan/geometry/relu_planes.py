@@ -34,7 +34,7 @@ def affine_maxima(rows: Float64, weights: Float64, rng: int | np.random.Generato
         Maxima whose points are (u, b), shape (k, d + 1); exact for d ≤ 3.
 
     >>> found = affine_maxima(np.array([[1.0], [-1.0]]), np.array([1.0, -1.0]))
-    >>> found.values[0], found.points[0].tolist()
+    >>> float(found.values[0]), found.points[0].tolist()
     (2.0, [1.0, 1.0])
     """
     d, reach = rows.shape[1], float(np.linalg.norm(rows, axis=1).max())

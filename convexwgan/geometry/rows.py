@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,6 +40,8 @@ class LocalRows:
         shape: (n, d).
         block_rows: rows in a block.
         device: None: where ``read`` puts them; else a torch device ("cuda", "cpu"), to which blocks are moved.
+        is_parallel: whether ``read`` may run in several threads. Then as many blocks are worked on at once as BLAS has
+            threads, each with one: casts run in parallel too, and no two BLAS threads wait for each other.
 
     >>> rows = LocalRows(lambda a, b: np.ones((b - a, 2)), (5, 2), block_rows=2)
     >>> rows.map_sum(row_sum)[0].tolist()
@@ -45,21 +49,50 @@ class LocalRows:
     """
 
     def __init__(
-        self, read: Callable[[int, int], Array], shape: tuple[int, int], block_rows: int, device: Any = None
+        self,
+        read: Callable[[int, int], Array],
+        shape: tuple[int, int],
+        block_rows: int,
+        device: Any = None,
+        is_parallel: bool = False,
     ) -> None:
         self.read, self.shape, self.block_rows, self.device = read, shape, max(1, block_rows), device
+        self.is_parallel = is_parallel and device is None
         self.passes = 0
 
     def map_sum(self, function: BlockSum, *arguments: Any) -> tuple[Float64, ...]:
         """Σ over row blocks of ``function(block, *arguments)``; one pass over the data."""
-        n, self.passes = self.shape[0], self.passes + 1
+        self.passes += 1
         totals: list[Array] = []
-        placed: tuple[Any, ...] | None = None
-        for start in range(0, n, self.block_rows):
-            block = self._place(self.read(start, min(start + self.block_rows, n)))
-            placed = tuple(_beside(block, value) for value in arguments) if placed is None else placed
-            _add(totals, function(block, *placed))
+        for parts in self._parallel(function, arguments) if self.is_parallel else self._serial(function, arguments):
+            _add(totals, parts)
         return tuple(to_numpy64(total) for total in totals)
+
+    def _serial(self, function: BlockSum, arguments: tuple[Any, ...]) -> Iterator[tuple[Array, ...]]:
+        placed: tuple[Any, ...] | None = None
+        for start in range(0, self.shape[0], self.block_rows):
+            block = self._block(start, self.block_rows)
+            placed = tuple(_beside(block, value) for value in arguments) if placed is None else placed
+            yield function(block, *placed)
+
+    def _parallel(self, function: BlockSum, arguments: tuple[Any, ...]) -> Iterator[tuple[Array, ...]]:
+        """In the order of the blocks, so that sums do not depend on who finishes first."""
+        from threadpoolctl import ThreadpoolController
+
+        controller = ThreadpoolController().select(user_api="blas")
+        workers = max([int(library.num_threads) for library in controller.lib_controllers], default=1)
+        step = max(1, self.block_rows // workers)  # together no more rows in flight than one block
+        waiting: deque[Future[tuple[Array, ...]]] = deque()
+        with controller.limit(limits=1), ThreadPoolExecutor(workers) as pool:
+            for start in range(0, self.shape[0], step):
+                waiting.append(pool.submit(lambda at: function(self._block(at, step), *arguments), start))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _block(self, start: int, rows: int) -> Array:
+        return self._place(self.read(start, min(start + rows, self.shape[0])))
 
     def _place(self, block: Array) -> Array:
         return block if self.device is None else to_device(block, self.device)
@@ -75,7 +108,8 @@ def array_rows(X: Array, block_rows: int | None = None, device: Any = None) -> L
         raise InputError("X", X, "be a non-empty matrix", "one sample a row, one feature a column")
     n, d = int(X.shape[0]), int(X.shape[1])
     itemsize = int(namespace(X).finfo(X.dtype).bits) // 8
-    return LocalRows(lambda a, b: X[a:b, :], (n, d), block_rows or max(1, BLOCK_BYTES // (d * itemsize)), device)
+    rows = block_rows or max(1, BLOCK_BYTES // (d * itemsize))
+    return LocalRows(lambda a, b: X[a:b, :], (n, d), rows, device, isinstance(X, np.ndarray))
 
 
 def to_device(block: Array, device: Any) -> Array:

@@ -116,8 +116,16 @@ def as_image_source(images: Any, size: int | None = None) -> ImageSource:
         source: ImageSource = images
         return source
     if not hasattr(images, "shape") or not hasattr(images, "dtype"):
-        images = np.asarray(images)
+        images = _stacked(images)
     return ArraySource(images)
+
+
+def _stacked(images: Any) -> Any:
+    try:
+        return np.asarray(images)
+    except ValueError as error:
+        remedy = "crop or resize them first"
+        raise InputError("images", f"{len(images)} arrays", "have one shape", remedy) from error
 
 
 def _image_shape(images: Array) -> tuple[int, ...]:

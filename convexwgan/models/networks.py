@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convexwgan.errors import InputError
 from convexwgan.spec.divergence import Divergence
 
 if TYPE_CHECKING:
@@ -112,3 +113,30 @@ def put_arrays(module: torch.nn.Module, tensors: dict[str, np.ndarray[Any, Any]]
 
     state = {name: torch.as_tensor(tensors[f"{prefix}.{name}"]) for name in module.state_dict()}
     module.load_state_dict(state)
+
+
+def require_judge(discriminator: Any, d: int) -> None:
+    """Refuse a discriminator of the caller's own that is no module (n, d) → (n, 1).
+
+    Raises:
+        InputError: another kind of object, or an output of another shape.
+    """
+    import torch
+
+    subject, remedy = "what discriminator(d) returns", f"as torch.nn.Linear({d}, 1)"
+    if not isinstance(discriminator, torch.nn.Module):
+        raise InputError(subject, discriminator, "be a torch.nn.Module", remedy)
+    held = next(discriminator.parameters(), None)
+    training = discriminator.training
+    try:
+        with torch.no_grad():
+            # In eval mode, so that looking changes no running statistics and draws no random numbers.
+            out = discriminator.eval()(torch.zeros((2, d), device=None if held is None else held.device))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise InputError(
+            subject, discriminator, f"take samples of shape (n, {d})", f"{remedy}; torch: {error}"
+        ) from error
+    finally:
+        discriminator.train(training)
+    if tuple(getattr(out, "shape", ())) != (2, 1):
+        raise InputError(subject, discriminator, "give outputs of shape (n, 1)", remedy)

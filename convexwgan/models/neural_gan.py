@@ -18,7 +18,7 @@ from convexwgan.errors import FileFormatError, InputError, SolveError
 from convexwgan.extras import require
 from convexwgan.geometry.modes import ModeCoverage, mode_coverage
 from convexwgan.inputs import data_fingerprint
-from convexwgan.models.networks import arrays_of, perceptron, put_arrays
+from convexwgan.models.networks import arrays_of, perceptron, put_arrays, require_judge
 from convexwgan.models.neural_parameters import (
     FIT,
     REPORT,
@@ -210,6 +210,7 @@ class NeuralGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no t
         generator = perceptron((self.latent_dim, *hidden, d), rng)
         discriminator = self.discriminator(d) if self.discriminator else perceptron((d, *hidden, 1), rng)
         data = torch.as_tensor(X, dtype=torch.float32, device=device)
+        require_judge(discriminator, d)
         sizes = self.latent_dim, self.batch_size, self.iterations
         players = generator.to(device), discriminator.to(device)
         return Run(data, *players, rng, *sizes, rates(self.learning_rate), self.betas)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -11,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from convexwgan.arrays import Float64
-from convexwgan.certificates.certificate import Certificate, Status
+from convexwgan.certificates.certificate import Certificate, Check, Status
 from convexwgan.certificates.stage import StageClaim, stage_certificate
 from convexwgan.errors import InputError
 from convexwgan.geometry.top_spectra import TopSpectrum, top_eigenpairs
@@ -22,7 +23,7 @@ from convexwgan.models.procogan_settings import Settings, read_settings
 from convexwgan.models.progressive import ProgressiveGenerator, Stage, agreeing_signs, noise_moments, solve_codes
 from convexwgan.models.pyramid import Level, build_levels
 from convexwgan.spec.latent import Rng, as_rng
-from convexwgan.spec.validation import count
+from convexwgan.spec.validation import count, real
 
 if TYPE_CHECKING:
     import torch
@@ -195,9 +196,11 @@ class ProCoGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
             else:
                 Q, P = np.eye(level.dim), np.eye(level.dim)
             part = ProgressiveGenerator(self.generator_.stages[: i + 1], self.generator_.n, self.generator_.seed)
-            # The mean is part of the model, not of the data that judge it.
+            # The mean is part of the model: the game is judged with it, and it is compared with the data's own.
             kept = Level(level.rows, level.shape, stage.mean, level.text)
-            found.append(self._certify(kept, part, Q, P))
+            certificate = self._certify(kept, part, Q, P)
+            checks = (*certificate.checks, *stage_checks(stage, level.mean, certificate, source.shape[0]))
+            found.append(replace(certificate, checks=checks))
         return tuple(found)
 
     def explain(self, images: Any) -> str:
@@ -257,6 +260,8 @@ class ProCoGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
         """
         check_is_fitted(self)
         rows, stage = self._rows(images), self.stages_[-1]
+        if not np.isfinite(rows).all():
+            raise InputError("images", images, "hold finite numbers only", "it has NaN or infinity; drop those images")
         codes: Float64 = np.sqrt(self.generator_.n) * ((rows - stage.mean) @ stage.vectors) / stage.scale
         return codes
 
@@ -267,6 +272,8 @@ class ProCoGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
         k = self.stages_[-1].components
         if L.ndim != 2 or L.shape[1] != k:
             raise InputError("codes", L, f"have {k} columns", "give what transform() returns")
+        if not np.isfinite(L).all():
+            raise InputError("codes", L, "hold finite numbers only", "give what transform() returns")
         return self.generator_.images(L / np.sqrt(self.generator_.n))
 
     def score(self, images: Any, y: Any = None) -> float:
@@ -294,6 +301,7 @@ class ProCoGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
         k = self.stages_[-1].components
         if count("component", component, "components count from 0, by size", least=0) >= k:
             raise InputError("component", component, f"be 0 to {k - 1}", "components count from 0, by size")
+        span = real("span", span, "be a finite number", "it counts standard deviations about the mean")
         codes = np.zeros((count("steps", steps, "it is the number of images"), k))
         codes[:, component] = np.linspace(-span, span, len(codes))
         return self.inverse_transform(codes)
@@ -347,6 +355,18 @@ class ProCoGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no ty
             InputError: no such file. FileFormatError: not a model file, another version, or damaged.
         """
         return files.load_model(cls, path)
+
+
+def stage_checks(stage: Stage, mean: Float64, certificate: Certificate, n: int) -> tuple[Check, Check]:
+    """‖μ − x̄‖ ≤ tol·√(tr M/n) + rounding, and σ_i² = scale_i² + β_d: what the bounds of the game do not look at."""
+    gap = float(np.linalg.norm(stage.mean - mean))
+    size = certificate.tol * np.sqrt(2.0 * certificate.scale / n) + 1e-12 * float(np.linalg.norm(mean))
+    squares = stage.scale**2 + stage.beta
+    agree = stage.values.shape == squares.shape and np.allclose(stage.values, squares, rtol=1e-6, atol=0.0)
+    return (
+        Check("mean of the data", bool(gap <= size), f"‖μ − x̄‖ = {gap:.2g} of at most {size:.2g}"),
+        Check("values belong to the scales", bool(agree), "σ_i² = scale_i² + β_d"),
+    )
 
 
 def next_stage(

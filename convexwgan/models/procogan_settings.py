@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convexwgan.errors import InputError
+from convexwgan.extras import require
 from convexwgan.geometry.top_spectra import SpectrumPlan, plan_spectrum
+from convexwgan.models.neural_parameters import torch_device
 from convexwgan.models.pyramid import available_memory, check_resolutions
 from convexwgan.spec.validation import count, flag, positive, tolerance
 
@@ -78,6 +80,8 @@ def read_settings(model: ProCoGAN, shape: tuple[int, int, int, int], seed: int |
     flag("bias", model.bias, "it is whether the latent has a constant column")
     flag("skip", model.skip, "it is whether the discriminator has a linear skip")
     tolerance("tol of ProCoGAN", model.tol)
+    if model.device is not None:
+        _require_device(model.device)
     if model.dtype not in ("float32", "float64"):
         raise InputError("dtype", model.dtype, 'be "float32" or "float64"', "float32 halves memory and time")
     latent_dim = count("latent_dim", model.latent_dim, "it is the noise dimension of the first stage")
@@ -98,6 +102,11 @@ def read_settings(model: ProCoGAN, shape: tuple[int, int, int, int], seed: int |
     return Settings(sides, components, betas, latent_dim, fresh, lost, seed, budget, plans, work)
 
 
+def _require_device(device: Any) -> None:
+    require("torch", "torch", "device of ProCoGAN")
+    torch_device(device if isinstance(device, str) else str(device))
+
+
 def _strengths(
     model: ProCoGAN, sides: tuple[int, ...], dims: list[int]
 ) -> tuple[tuple[int, ...] | None, tuple[float, ...] | None]:
@@ -105,18 +114,27 @@ def _strengths(
     if model.components is not None and model.betas is not None:
         raise InputError("betas", model.betas, "not be given beside components", "each of them decides what stays")
     if model.betas is not None:
-        betas = tuple(positive("betas", beta, "each is the strength β_d of a stage") for beta in model.betas)
+        given = _entries("betas", model.betas)
+        betas = tuple(positive("betas", beta, "each is the strength β_d of a stage") for beta in given)
         _require_length("betas", betas, sides)
         return None, betas
     if model.components is None:
         padded = PAPER_COMPONENTS + (PAPER_COMPONENTS[-1],) * max(0, len(sides) - len(PAPER_COMPONENTS))
         return tuple(min(k, d) for k, d in zip(padded, dims, strict=False)), None
-    components = tuple(count("components", k, "they count what stays at each stage") for k in model.components)
+    wanted = _entries("components", model.components)
+    components = tuple(count("components", k, "they count what stays at each stage") for k in wanted)
     _require_length("components", components, sides)
     for k, d, side in zip(components, dims, sides, strict=True):
         if k > d:
             raise InputError("components", k, f"be at most {d}", f"images of {side} pixels have no more dimensions")
     return components, None
+
+
+def _entries(name: str, given: Any) -> list[Any]:
+    try:
+        return list(given)
+    except TypeError:
+        raise InputError(name, given, "be a tuple, one entry a stage", f"as {name}=({given},) for one stage") from None
 
 
 def _require_length(name: str, given: Sequence[Any], sides: tuple[int, ...]) -> None:
@@ -130,7 +148,7 @@ def _fresh(given: Any, stages: int) -> tuple[int, ...] | None:
         if given != "auto":
             raise InputError("fresh_noise", given, 'be "auto" or whole numbers', "0 forbids fresh noise")
         return None
-    entries = [given] * (stages - 1) if isinstance(given, int | np.integer) else list(given)
+    entries = [given] * (stages - 1) if isinstance(given, int | np.integer) else _entries("fresh_noise", given)
     if len(entries) != stages - 1:
         must = f"have {stages - 1} entries, one for each stage after the first"
         raise InputError("fresh_noise", given, must, 'or be "auto"')

@@ -147,9 +147,12 @@ def build_levels(
     for side in sides:
         read = _reader(stores.get(side), source, size // side, dtype)
         d = side * side * channels
-        rows = LocalRows(read, (n, d), _block_rows(n, d, size, side, channels, itemsize, budget), device)
+        in_memory = side in stores or _is_in_place(source, side, size, dtype)
+        is_numpy = side in stores or isinstance(getattr(source, "images", None), np.ndarray)
+        step = _block_rows(n, d, size, side, channels, itemsize, budget)
+        rows = LocalRows(read, (n, d), step, device, in_memory and is_numpy)
         pooled = average_pool(mean.reshape(1, size, size, channels), size // side).reshape(-1)
-        text = "in memory" if side in stores or _is_in_place(source, side, size, dtype) else "streamed"
+        text = "in memory" if in_memory else "streamed"
         levels.append(Level(rows, (side, side, channels), pooled, text))
     return levels, _fingerprint(source.shape, checksum)
 

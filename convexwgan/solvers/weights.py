@@ -91,6 +91,9 @@ def solve_weights(
     >>> len(found.neurons.u), round(found.neurons.cost, 6)
     (1, 5.0)
     """
+    if not N.any() and not G.any():  # zero noise has one output, 0, and rank 0 has no neurons to price
+        nothing = ReluNeurons(np.zeros((0, N.shape[1])), np.zeros((0, G.shape[1])))
+        return WeightCandidate(nothing, np.zeros_like(G), method)
     if method == "conic":
         return _by_semidefinite_program(N, G, limits)
     is_exact = _is_exact(N)

@@ -40,6 +40,7 @@ class Stage(Enum):
     COVARIANCE_SADDLE = "game in second moments"
     LINE_SADDLE = "game of neurons by activation patterns"
     MEASURE_GAME = "linear program over measures"
+    CONVEX_CONCAVE = "convex–concave program in the output"
 
 
 CLOSED_FORMS = frozenset(
@@ -101,13 +102,15 @@ class Form:
 
     @property
     def method(self) -> str | None:
-        """What runs this form: closed_form, conic, saddle, column_generation; None while theorems are still to come."""
+        """What runs this form: closed_form, conic, saddle, column_generation, convex_concave; None before the end."""
         if self.stage in CLOSED_FORMS:
             return "closed_form"
         if self.stage in SADDLE_FORMS:
             return "saddle"
         if self.stage in (Stage.MEASURE_GAME, Stage.JOINT_WEIGHTS):
             return "column_generation"
+        if self.stage is Stage.CONVEX_CONCAVE:
+            return "convex_concave"
         return "conic" if self.stage in CONIC_FORMS else None
 
     @property
@@ -144,6 +147,8 @@ def _formula(form: Form) -> str:
         return _with_distance(form, cost, "max_k |T_k(w) − T_k(x)|, |B_k(w) − B_k(x)|")
     if form.stage in (Stage.DISTANCE, Stage.PENALTY):
         return _with_distance(form, cost, f"max_{{‖u‖≤1}} |1ᵀσ(Xu) − 1ᵀσ({output}u)|")
+    if form.stage is Stage.CONVEX_CONCAVE:
+        return _with_distance(form, cost, "max_{‖u‖≤1} |h_X(u) − h_G(u)|")
     if form.stage is Stage.MEASURE_GAME:
         return _with_distance(form, *_measure_texts(form))
     if form.stage in (Stage.MEAN, Stage.MEAN_SHRINKAGE, Stage.MEAN_ZONOTOPE, Stage.CONE_PROGRAM):

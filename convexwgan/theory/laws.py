@@ -81,10 +81,11 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
     _ordered(solution.bound, solution.value, slack, "bound ≤ value")
     if solution.generator is None or data.wgan.regularizer.kind == "custom":
         return
-    if data.wgan.players[1].kind == "distribution":
+    is_relu, has_bias = data.wgan.players[0].kind == "relu", data.wgan.players[0].bias
+    if data.wgan.players[1].kind == "distribution" or (is_relu and not has_bias):
         _check_measure_duality(data, solution, slack)
         return
-    if data.wgan.players[0].kind == "relu":
+    if is_relu:
         law = broken_law(data, solution, slack)
         if law is not None:
             raise AssertionError(f"weak duality is broken: {law}")
@@ -107,7 +108,10 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
 def _check_measure_duality(data: GameData, solution: SolutionLike, slack: float) -> None:
     """The same law where the generator is a distribution and neurons are ReLUs."""
     rng, generator, adversary = np.random.default_rng(0), solution.generator, solution.discriminator
-    atoms, p = to_numpy64(generator.atoms), to_numpy64(generator.weights)
+    if data.wgan.players[1].kind == "distribution":
+        atoms, p = to_numpy64(generator.atoms), to_numpy64(generator.weights)
+    else:  # n_f samples are a distribution of equal masses
+        atoms, p = to_numpy64(generator.weights), np.full(data.n_fake, 1.0 / data.n_fake)
     for weight in (0.0, *rng.uniform(0.0, 1.0, RIVALS)):
         payoff = measure_payoff(data, atoms, p, *rival_neurons(data, weight, rng))
         _ordered(payoff, solution.value, slack, "L(D, ν*) ≤ value for every D")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from convexwgan.theory.convex_concave_free_generator import FreePiecewiseMeans
 from convexwgan.theory.corollary_3_1_mean_matching import MeanMatching
 from convexwgan.theory.corollary_3_2_covariance_matching import CovarianceMatching
 from convexwgan.theory.corollary_3_3_skip_connection import MeanAndCovarianceMatching
@@ -48,6 +49,7 @@ THEOREMS: tuple[Reduction, ...] = (
     CovarianceProgram(),
     MomentProgram(),
     PopulationGame(),
+    FreePiecewiseMeans(),
     SortedOutputs(),
     LeastSpreadOutput(),
     CovarianceSaddle(),

@@ -345,3 +345,16 @@ def test_two_far_modes_are_both_reached_from_a_start_between_them() -> None:
     nearest = np.linalg.norm(G[:, None] - X[None, [0, -1]], axis=2)
     assert (nearest.min(axis=1) < 0.5).mean() > 0.6
     assert np.bincount(nearest.argmin(axis=1), minlength=2).min() > 100
+
+
+@pytest.mark.parametrize("wrong", ["no module", "three outputs", "other inputs"])
+def test_own_discriminator_of_another_shape_is_refused_before_training(wrong: str) -> None:
+    torch = pytest.importorskip("torch")
+    makers = {
+        "no module": lambda d: 5,
+        "three outputs": lambda d: torch.nn.Linear(d, 3),
+        "other inputs": lambda d: torch.nn.Linear(d + 1, 1),
+    }
+    model = LagrangianGAN(discriminator=makers[wrong], iterations=1, random_state=0)
+    with pytest.raises(InputError, match="discriminator"):
+        model.fit(np.random.default_rng(0).normal(size=(9, 2)))

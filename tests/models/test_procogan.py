@@ -318,3 +318,51 @@ def test_histograms_are_matched_to_the_reference() -> None:
     matched = match_histograms(rng.normal(size=(10, 8, 8, 1)), rng.random((10, 8, 8, 1)))
     assert 0.0 <= matched.min() <= matched.max() <= 1.0
     assert abs(matched.mean() - 0.5) < 0.05
+
+
+def saved_with(model: ProCoGAN, folder: Path, name: str, change: Any) -> ProCoGAN:
+    """The model after one of its arrays was changed in its file."""
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    path = model.save(folder / "model.safetensors")
+    with safe_open(path, "np") as file:
+        header = file.metadata()
+    tensors = load_file(path)
+    tensors[name] = np.ascontiguousarray(change(tensors[name]))
+    save_file(tensors, path, header)
+    return ProCoGAN.load(path)
+
+
+@pytest.mark.parametrize("name", ["0.mean", "1.mean", "0.values", "1.values"])
+def test_edited_mean_or_spectrum_of_a_stage_is_never_certified(tmp_path: Path, name: str) -> None:
+    pictures = np.random.default_rng(9).random((20, 8, 8))
+    model = ProCoGAN(components=(3, 6), random_state=0).fit(pictures)
+    untouched = saved_with(model, tmp_path, name, lambda a: a)
+    assert [c.status for c in untouched.verify(pictures)] == [Status.CERTIFIED] * 2
+    edited = saved_with(model, tmp_path, name, lambda a: 1.01 * a)
+    assert edited.verify(pictures)[int(name[0])].status is Status.UNVERIFIED
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"components": 3}, {"betas": 1.0}, {"fresh_noise": None}, {"device": "nowhere"}]
+)
+def test_parameters_of_another_kind_are_refused_by_name(parameters: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(parameters))):
+        ProCoGAN(**{"resolutions": (4,), **parameters}).fit(np.zeros((5, 4, 4)) + np.eye(4))
+
+
+def test_images_of_two_sizes_are_refused() -> None:
+    with pytest.raises(InputError, match="one shape"):
+        ProCoGAN(components=(1,)).fit([np.zeros((4, 4)), np.zeros((8, 8))])
+
+
+def test_nan_in_images_codes_or_span_is_refused_after_the_fit_too(model: ProCoGAN, images: Images) -> None:
+    wrong = images[:2].copy()
+    wrong[0, 0, 0] = np.nan
+    with pytest.raises(InputError, match="images"):
+        model.transform(wrong)
+    with pytest.raises(InputError, match="codes"):
+        model.inverse_transform(np.full((2, 45), np.nan))
+    with pytest.raises(InputError, match="span"):
+        model.walk(0, span=np.nan)

@@ -241,3 +241,11 @@ def test_the_tour_of_discs_needs_no_cut_from_above() -> None:
     gap = np.maximum(U @ X.T, 0).sum(axis=1) - np.maximum(U @ tour.vectors.T, 0).sum(axis=1)
     assert gap.max() == pytest.approx(0.02, rel=1e-4)
     assert gap.min() > -0.02
+
+
+def test_weights_of_a_stored_discriminator_that_overflow_prove_nothing() -> None:
+    X = np.random.default_rng(3).normal(size=(8, 2))
+    problem = Problem(Discriminator.relu(beta=0.2) + Generator.distribution(), X, normalize="mean")
+    solution = problem.solve()
+    edited = replace(solution, dual={**solution.dual, "v": 1e200 * solution.dual["v"]})
+    assert verify(problem, edited).status is not Status.CERTIFIED

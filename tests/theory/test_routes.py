@@ -44,7 +44,8 @@ def custom(of: str) -> Regularizer:
 def chain(
     wgan: WGAN, method: str = "auto", population: bool = False, theorems: Sequence[Reduction] = THEOREMS
 ) -> Chain:
-    root = first_form(wgan, "mean" if population else "sum", population, LINE_OF.get(wgan.players[0].kind, ""))
+    line: Line = LINE_OF.get(wgan.players[0].kind, "") if wgan.players[0].bias else ""
+    root = first_form(wgan, "mean" if population else "sum", population, line)
     return tuple(type(step.theorem).__name__ for step in plan(root, method, theorems).steps)
 
 
@@ -104,6 +105,7 @@ MEASURES = (
     (Discriminator.relu(beta=1.0) + Generator.distribution(), ("WeightDecay", "PopulationGame")),
     (Discriminator.relu(norm_bound=True, bias=True) + Generator.distribution(), ("NormBound", "PopulationGame")),
 )
+CONVEX_CONCAVE = ((Discriminator.relu(beta=1.0) + FREE, ("WeightDecay", "FreePiecewiseMeans")),)
 BRACKETED = tuple(
     (D + RELU + WEIGHTS, ("NormBound" if D.norm_bound else "WeightDecay", "CovarianceMatching", "JointReluWeights"))
     for D in (*SECOND, Discriminator.quadratic(components=3))
@@ -124,6 +126,15 @@ def test_a_distribution_against_relus_is_a_linear_program_over_measures(wgan: WG
     assert tuple(type(step.theorem).__name__ for step in route.steps) == names
     assert route.method == "column_generation"
     assert "dμ" in route.last.formula or "dν" in route.last.formula
+
+
+@pytest.mark.parametrize(("wgan", "names"), CONVEX_CONCAVE, ids=lambda value: repr(value))
+def test_free_samples_against_relus_are_a_convex_concave_program(wgan: WGAN, names: tuple[str, ...]) -> None:
+    for method in ("auto", "convex_concave"):
+        route = plan(first_form(wgan), method)
+        assert tuple(type(step.theorem).__name__ for step in route.steps) == names
+        assert route.method == "convex_concave"
+        assert "h_G(u)" in route.last.formula
 
 
 @pytest.mark.parametrize(("wgan", "names"), [*CLOSED, *ON_THE_LINE], ids=lambda value: repr(value))
@@ -194,7 +205,7 @@ def test_the_order_of_the_sum_does_not_change_the_route() -> None:
 
 
 def test_every_theorem_is_on_some_route() -> None:
-    pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC, *SADDLE, *MEASURES)
+    pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC, *SADDLE, *MEASURES, *CONVEX_CONCAVE)
     used = {name for _, names in pairs for name in names}
     assert used == {type(theorem).__name__ for theorem in THEOREMS}
 
@@ -282,7 +293,7 @@ REFUSED = [
     (SECOND[0] + RELU + NORM_OF_WEIGHTS, "no function of", SECOND[0] + RELU),
     (JOINT[0] + LINEAR + WEIGHTS, "not a function of the output moments", JOINT[0] + LINEAR),
     (JOINT[1] + FREE + NORM, "not a function of the output moments", JOINT[1] + FREE),
-    (Discriminator.relu(beta=1.0) + FREE, "ReLU discriminator", Discriminator.quadratic(beta=1.0) + FREE),
+    (Discriminator.relu(beta=1.0, bias=True) + FREE, "without bias", Discriminator.quadratic(beta=1.0) + FREE),
     (
         Discriminator.relu(beta=1.0, bias=True) + LINEAR,
         "ReLU discriminator",
@@ -380,7 +391,7 @@ def test_each_theorem_carries_weight_some_route_or_refusal_changes_without_it(na
         except (NotCoveredError, InputError) as error:
             return type(error)
 
-    pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE, *MEASURES)]
+    pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE, *MEASURES, *CONVEX_CONCAVE)]
     pairs += [(w, "conic") for w, _ in (*CONIC, *ON_THE_LINE_CONIC)]
     pairs += [(w, "saddle") for w, _ in SADDLE]
     assert any(answer(w, m, THEOREMS) != answer(w, m, without(name)) for w, m in pairs)

@@ -38,7 +38,7 @@ def solve_population(form: Form, data: GameData, limits: Limits, callback: Callb
         remedy = 'dist is infinite otherwise, as b → ∞; set normalize="mean", or leave n_fake out'
         raise InputError("n_fake", data.n_fake, f"equal n_r = {data.n_real} for a discriminator with bias", remedy)
     X = to_numpy64(data.X)
-    basis = _range(X)
+    basis = range_of(X)
     rows = X @ basis
     lengths = np.linalg.norm(rows, axis=1)
     unit = float(lengths.max()) if bias else data.real_weight * float(lengths.sum())
@@ -87,7 +87,7 @@ def _planar_start(side: Side, beta: float | None) -> Start | None:
     return Start(tour.vectors / lengths[:, None], lengths, tour.neurons, tour.multipliers)
 
 
-def _range(X: Float64) -> Float64:
+def range_of(X: Float64) -> Float64:
     """An orthonormal basis (d, r) of the range of the data: no atom and no neuron needs to leave it."""
     _, s, Vt = np.linalg.svd(X, full_matrices=False)
     rank = max(int((s > _RANK * s[0]).sum()), 1) if s[0] > 0.0 else 1
