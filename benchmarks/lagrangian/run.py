@@ -1,7 +1,8 @@
 """Modes covered by LagrangianGAN, the non-saturating GAN and WGAN-GP on the same data with the same budget.
 
 The budget is optimiser steps of generator and discriminator together, the same for all three; batch size, networks,
-latent dimension, data and seeds are the same too. Settings of each method: SETTINGS below, with what was tried.
+latent dimension, data and seeds are the same too.
+Settings of each method: SETTINGS below; what was tried: docs/lagrangian_gan.md.
 
 python benchmarks/lagrangian/run.py ring --seeds 10 --out benchmarks/results/lagrangian.json
 python benchmarks/lagrangian/run.py grid --seeds 10 --out benchmarks/results/lagrangian_grid.json
