@@ -168,7 +168,7 @@ def main() -> None:
         "python": platform.python_version(),
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
         "cpus": os.cpu_count(),
-        "command": sys.argv,
+        "command": [Path(word).name for word in sys.argv],  # no paths of this machine
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
