@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
-from convexwgan.models.neural_gan import NeuralGAN, Progress
+from convexwgan.models.neural_gan import NeuralGAN
 from convexwgan.models.training import Losses, Run
 from convexwgan.spec.validation import count, positive
 
 if TYPE_CHECKING:
     import torch
 
-    from convexwgan.models.neural_gan import MakeDiscriminator
 
-
+@dataclass(kw_only=True, eq=False, repr=False)
 class NonSaturatingGAN(NeuralGAN):
     """The standard GAN with the non-saturating generator loss, behind LagrangianGAN's interface.
 
@@ -36,42 +32,7 @@ class NonSaturatingGAN(NeuralGAN):
     ((3, 1), 20)
     """
 
-    def __init__(
-        self,
-        *,
-        latent_dim: int = 8,
-        hidden: tuple[int, ...] = (64, 64),
-        iterations: int = 7500,
-        batch_size: int = 128,
-        learning_rate: float | tuple[float, float] = 1e-3,
-        betas: tuple[float, float] = (0.5, 0.999),
-        standardize: bool = True,
-        discriminator: MakeDiscriminator | None = None,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
-        device: str = "cpu",
-        checkpoint: str | Path | None = None,
-        checkpoint_every: int = 500,
-        report_every: int = 100,
-        modes: Any = None,
-        mode_radius: float | None = None,
-        callback: Callable[[Progress], bool | None] | None = None,
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.hidden = hidden
-        self.iterations = iterations
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.betas = betas
-        self.standardize = standardize
-        self.discriminator = discriminator
-        self.random_state = random_state
-        self.device = device
-        self.checkpoint = checkpoint
-        self.checkpoint_every = checkpoint_every
-        self.report_every = report_every
-        self.modes = modes
-        self.mode_radius = mode_radius
-        self.callback = callback
+    iterations: int = 7500
 
     def _iterate(self, run: Run) -> Losses:
         import torch
@@ -86,6 +47,7 @@ class NonSaturatingGAN(NeuralGAN):
         return {"discriminator": ascent, "generator": descent}
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class WGANGP(NeuralGAN):
     """The Wasserstein GAN with gradient penalty, behind LagrangianGAN's interface.
 
@@ -107,48 +69,12 @@ class WGANGP(NeuralGAN):
     ((3, 1), 60)
     """
 
-    _own = ("discriminator_steps", "penalty")
+    _own: ClassVar[tuple[str, ...]] = ("discriminator_steps", "penalty")
 
-    def __init__(
-        self,
-        *,
-        latent_dim: int = 8,
-        hidden: tuple[int, ...] = (64, 64),
-        discriminator_steps: int = 5,
-        penalty: float = 10.0,
-        iterations: int = 2500,
-        batch_size: int = 128,
-        learning_rate: float | tuple[float, float] = 1e-3,
-        betas: tuple[float, float] = (0.5, 0.9),
-        standardize: bool = True,
-        discriminator: MakeDiscriminator | None = None,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
-        device: str = "cpu",
-        checkpoint: str | Path | None = None,
-        checkpoint_every: int = 500,
-        report_every: int = 100,
-        modes: Any = None,
-        mode_radius: float | None = None,
-        callback: Callable[[Progress], bool | None] | None = None,
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.hidden = hidden
-        self.discriminator_steps = discriminator_steps
-        self.penalty = penalty
-        self.iterations = iterations
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.betas = betas
-        self.standardize = standardize
-        self.discriminator = discriminator
-        self.random_state = random_state
-        self.device = device
-        self.checkpoint = checkpoint
-        self.checkpoint_every = checkpoint_every
-        self.report_every = report_every
-        self.modes = modes
-        self.mode_radius = mode_radius
-        self.callback = callback
+    discriminator_steps: int = 5
+    penalty: float = 10.0
+    iterations: int = 2500
+    betas: tuple[float, float] = (0.5, 0.9)
 
     def _check_own(self) -> None:
         count("discriminator_steps", self.discriminator_steps, "it is the number of steps of D for one of G")
