@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from convexwgan.models.neural_gan import NeuralGAN
-from convexwgan.models.training import Losses, Run
+from convexwgan.models.neural_parameters import within
+from convexwgan.models.training import Losses, Run, squared_slope
 from convexwgan.spec.validation import count, positive
 
 if TYPE_CHECKING:
@@ -18,11 +20,13 @@ class NonSaturatingGAN(NeuralGAN):
     """The standard GAN with the non-saturating generator loss, behind LagrangianGAN's interface.
 
     Problem, D = sigmoid of the discriminator's output; each iteration:
-        one ascent step of the discriminator on   mean log D(x) + mean log(1 − D(G(z))),
-        one descent step of the generator on      −mean log D(G(z)).
+        one ascent step of the discriminator on   mean log D(x) + mean log(1 − D(G(z))) − γ/2 mean ‖∇t(x)‖²,
+        one descent step of the generator on      −mean log D(G(z)),
+    with t the discriminator's output.
 
     Args:
-        All as in ``LagrangianGAN``.
+        slope_penalty: γ ≥ 0; 0 is the original method.
+        All others as in ``LagrangianGAN``.
 
     Reference:
         Goodfellow et al., Generative adversarial nets, 2014, Section 3.
@@ -32,7 +36,13 @@ class NonSaturatingGAN(NeuralGAN):
     ((3, 1), 20)
     """
 
+    _own: ClassVar[tuple[str, ...]] = ("slope_penalty",)
+
     iterations: int = 7500
+    slope_penalty: float = 0.0
+
+    def _check_own(self) -> None:
+        within("slope_penalty", self.slope_penalty, 0.0, math.inf, "it is the weight γ on the discriminator's slope")
 
     def _iterate(self, run: Run) -> Losses:
         import torch
@@ -41,8 +51,13 @@ class NonSaturatingGAN(NeuralGAN):
         D = run.discriminator
         with torch.no_grad():
             generated = run.generator(run.noise())
+        x = run.batch().requires_grad_(self.slope_penalty > 0)
+        real = D(x)
         # −log sigmoid(t) = softplus(−t), −log(1 − sigmoid(t)) = softplus(t).
-        ascent = run.descend_discriminator(softplus(-D(run.batch())).mean() + softplus(D(generated)).mean())
+        loss = softplus(-real).mean() + softplus(D(generated)).mean()
+        if self.slope_penalty > 0:
+            loss = loss + self.slope_penalty / 2 * squared_slope(real[:, 0], x).mean()
+        ascent = run.descend_discriminator(loss)
         descent = run.descend_generator(softplus(-D(run.generator(run.noise()))).mean())
         return {"discriminator": ascent, "generator": descent}
 
@@ -95,11 +110,7 @@ class WGANGP(NeuralGAN):
 
 def _gradient_penalty(run: Run, x: torch.Tensor, generated: torch.Tensor) -> torch.Tensor:
     """mean (‖∇D(x̂)‖ − 1)² at uniform points between data and samples."""
-    import torch
-
     share = run.moved(run.rng.random((len(x), 1)))
     between = (share * x + (1 - share) * generated).requires_grad_(True)
-    output = run.discriminator(between).sum()
-    (slope,) = torch.autograd.grad(output, between, create_graph=True, allow_unused=True, materialize_grads=True)
     # The norm's own gradient at a slope of 0 would be 0/0.
-    return (((slope**2).sum(1) + 1e-12).sqrt() - 1).square().mean()
+    return ((squared_slope(run.discriminator(between)[:, 0], between) + 1e-12).sqrt() - 1).square().mean()

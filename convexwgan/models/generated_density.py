@@ -27,8 +27,8 @@ def assigned_density(points: torch.Tensor, samples: torch.Tensor, sigma: float) 
     Formula:
         p_g(x_i) = mean_j k_σ(g_j − x_i) / Σ_l k_σ(g_j − x_l),   k_σ(r) = exp(−‖r‖²/(2σ²)).
     It is multiplied by the number of points, so that p_d = 1/n reads 1. Samples can gain p_g at one point only by
-    losing it at others: crowding in the middle, which raises ``kernel_density`` everywhere, gains nothing here. A sample
-    far from all points keeps its full mass, and no gradient calls it back: that is left to the discriminator.
+    losing it at others: crowding in the middle, which raises ``kernel_density`` everywhere, gains nothing here. A
+    sample far from all points keeps its full mass, and no gradient calls it back: that is left to the discriminator.
 
     Args:
         points: (n, d). samples: (m, d). sigma: σ > 0.
@@ -54,9 +54,10 @@ def widths_of(X: Float64, batch_size: int) -> tuple[float, float]:
     """(first, last) σ from the distances between the rows of X, copies of a row left out.
 
     Formula:
-        first = half of the median distance between two rows: about the gap between modes;
-        last  = median distance from a row to its nearest neighbour in a batch, at most first.
-    Of n rows, the nearest in a batch is about the k-th nearest of all, k = n/batch_size. Constant data: (1, 1).
+        first = half of the median distance between two rows,
+        last  = half of the median distance from a row to its nearest neighbour in a batch, at most first.
+    At a distance of 2σ the kernel is e⁻²: such rows are just told apart. Of n rows, the nearest in a batch is about the
+    k-th nearest of all, k = n/batch_size. Constant data: (1, 1).
 
     Args:
         X: (n, d). batch_size: number of points that a density is read at.
@@ -64,7 +65,7 @@ def widths_of(X: Float64, batch_size: int) -> tuple[float, float]:
     >>> widths_of(np.repeat([[-3.0], [3.0]], 50, axis=0), 10)
     (3.0, 3.0)
     >>> first, last = widths_of(np.random.default_rng(0).normal(size=(500, 2)), 50)
-    >>> 0.7 < first < 1.0, 0.1 < last < 0.4
+    >>> 0.7 < first < 1.0, 0.05 < last < 0.2
     (True, True)
     """
     from scipy.spatial.distance import pdist, squareform
@@ -78,4 +79,4 @@ def widths_of(X: Float64, batch_size: int) -> tuple[float, float]:
     table = np.sort(squareform(np.where(other, distances, np.inf)) + np.diag(np.full(len(rows), np.inf)), axis=1)
     nearest = table[:, max(1, round(len(rows) / batch_size)) - 1]
     nearest = nearest[np.isfinite(nearest)]
-    return first, min(first, float(np.median(nearest))) if len(nearest) else first
+    return first, min(first, float(np.median(nearest)) / 2) if len(nearest) else first

@@ -20,7 +20,7 @@ from convexwgan.models.generated_density import DENSITIES, widths_of
 from convexwgan.models.networks import bounded_output
 from convexwgan.models.neural_gan import NeuralGAN
 from convexwgan.models.neural_parameters import sequence, within
-from convexwgan.models.training import Losses, Run, Tensors
+from convexwgan.models.training import Losses, Run, Tensors, squared_slope
 from convexwgan.spec.divergence import Divergence, as_divergence
 from convexwgan.spec.validation import count, positive, real
 
@@ -35,9 +35,12 @@ class LagrangianGAN(NeuralGAN):
     Problem:
         the saddle point of L(D, p_g) = Σ p_d f₀(D) + Σ p_g f₁(D), the Lagrangian of max Σ p_d f₀(D) s.t. f₁(D) ≥ 0.
         Each iteration, with x_i a batch of data, g_j = G(z_j) and p_g(x_i) = mean_j exp(−‖x_i − g_j‖²/(2σ²)):
-            discriminator_steps ascent steps on    mean_i f₀(D(x_i)) + mean_j f₁(D(g_j)) − δ mean t² − γ/2 mean_i ‖∇t(x_i)‖²,
-            the dual target, frozen:               p̃_i = p_g(x_i) − α f₁(D(x_i)),
-            generator_steps descent steps on       mean_j f₁(D(g_j)) + λ mean_i (p̃_i − p_g(x_i))².
+            discriminator_steps ascent steps on
+                mean_i f₀(D(x_i)) + mean_j f₁(D(g_j)) − δ mean t² − γ/2 mean_i ‖∇t(x_i)‖²,   t the raw output,
+            the dual target, frozen:
+                p̃_i = p_g(x_i) − α f₁(D(x_i)),
+            generator_steps descent steps on
+                mean_j f₁(D(g_j)) + λ mean_i (p̃_i − p_g(x_i))².
         σ falls geometrically from bandwidth[0] to bandwidth[1] in the course of the run.
 
     Ordinary training follows ∇D at generated samples only. The second term sees a data point that the generator
@@ -49,7 +52,7 @@ class LagrangianGAN(NeuralGAN):
         hidden: widths of the hidden layers of both networks.
         bandwidth: (first, last) σ, in units of the root-mean-square distance of the data from their mean
             (of X itself with ``standardize=False``). Start about as wide as the gaps between modes. Or "auto":
-            from half the median distance between data points to that of the nearest neighbour in a batch.
+            from half the median distance between data points to half that of nearest neighbours in a batch.
         density: "kernel", p_g(x_i) as above, or "assigned": each sample shares its mass among the x_i of the batch,
             so that n·p_g has mean 1 in any dimension (``generated_density.assigned_density``).
         alpha: α > 0, the dual step.
@@ -165,9 +168,7 @@ class LagrangianGAN(NeuralGAN):
         game = f.f0(bounded_output(real, f, self.clip)).mean() + f.f1(bounded_output(fake, f, self.clip)).mean()
         loss = self.drift * ((real**2).mean() + (fake**2).mean()) / 2 - game
         if self.slope_penalty > 0:
-            given = {"create_graph": True, "allow_unused": True, "materialize_grads": True}
-            (slope,) = torch.autograd.grad(real.sum(), x, **given)
-            loss = loss + self.slope_penalty / 2 * (slope**2).sum(1).mean()
+            loss = loss + self.slope_penalty / 2 * squared_slope(real, x).mean()
         return run.descend_discriminator(loss)
 
     def _generator_steps(self, run: Run, f: Divergence, sigma: float) -> Losses:
