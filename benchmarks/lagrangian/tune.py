@@ -1,4 +1,4 @@
-"""The same tuning for every method on images: six settings each (image_settings.py), the reported budget, seeds of its own.
+"""The same tuning for every method on images: six settings each (image_settings.py), the same budget, own seeds.
 
 Chosen is the lowest mean Fréchet distance; run.py's CHOSEN names it. Fits that the file already holds are not repeated.
 

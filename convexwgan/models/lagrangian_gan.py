@@ -113,7 +113,7 @@ class LagrangianGAN(NeuralGAN):
     def _check_own(self) -> None:
         as_divergence(self.divergence)
         _check_bandwidth(self.bandwidth)
-        if self.density not in DENSITIES:
+        if self.density not in tuple(DENSITIES):
             raise InputError("density", self.density, f"be one of {', '.join(DENSITIES)}", "it is how p_g is read")
         positive("alpha", self.alpha, "it is the dual step α")
         positive("kernel_weight", self.kernel_weight, "it is the weight λ of the squared term")

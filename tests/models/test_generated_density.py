@@ -1,4 +1,4 @@
-"""The generated distribution at data points, and kernel widths from the data: masses, gradients, units, degenerate data."""
+"""The generated distribution at data points, and kernel widths from the data: masses, gradients, units, ties."""
 
 from __future__ import annotations
 
