@@ -41,7 +41,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "no-dual-term": LagrangianGAN,
 }
 # Optimiser steps of both players together, and what all methods share on a task.
-BUDGET = {"ring": 6000, "grid": 8000, "digits": 6000, "fashion": 6000}
+BUDGET = {"ring": 6000, "grid": 8000, "digits": 6000, "fashion": 4000}
 SHARED: dict[str, dict[str, Any]] = {
     "ring": {"hidden": (64, 64), "latent_dim": 2, "batch_size": 64},
     "grid": {"hidden": (64, 64, 64), "latent_dim": 2, "batch_size": 192},
@@ -133,47 +133,51 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a fiftieth of the budget: does it run?")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    results = earlier(given.out)
-    done = {(found["task"], found["method"], found["seed"]) for found in results}
-    pictures = (
-        dict(np.load(given.out.with_suffix(".npz"))) if results and given.out.with_suffix(".npz").is_file() else {}
-    )
+    results, pictures = earlier(given.out, given.quick)
     for name in given.tasks:
         for seed in range(given.first, given.first + given.seeds):
-            methods = [m for m in given.methods if m in SETTINGS[name] and (name, m, seed) not in done]
+            wanted = [m for m in given.methods if m in SETTINGS[name]]
+            missing = [m for m in wanted if seed == given.first and f"{name}/{m}" not in pictures]
+            done = {fit["method"] for fit in results if (fit["task"], fit["seed"]) == (name, seed)}
+            methods = [m for m in wanted if m in missing or m not in done]
             task = task_of(name, seed, given.fashion) if methods else None
             for method in methods:
                 numbers, G = measure(task, name, method, SETTINGS[name][method], seed, given.quick)
-                results.append({"task": name, "method": method, "seed": seed, **numbers})
+                fit = {"task": name, "method": method, "seed": seed, **numbers}
+                results = [old for old in results if any(old[key] != fit[key] for key in ("task", "method", "seed"))]
+                results.append(fit)
                 print(row(name, method, seed, numbers), flush=True)
                 if seed == given.first:
-                    pictures[f"{name}/{method}"] = shown(task, G)
-                    pictures[f"{name}/data"] = shown(task, task.X)
+                    pictures |= {f"{name}/{method}": shown(task, G), f"{name}/data": shown(task, task.X)}
                     np.savez_compressed(given.out.with_suffix(".npz"), **pictures)
-                write(given.out, results)
+                write(given.out, results, given.quick)
 
 
-def about() -> dict[str, Any]:
+def about(results: list[dict[str, Any]], quick: bool) -> dict[str, Any]:
     """What was run."""
-    return {"budget": BUDGET, "shared": SHARED, "settings": SETTINGS, "samples": SAMPLES}
+    tasks = list(dict.fromkeys(fit["task"] for fit in results))
+    tables = {"budget": BUDGET, "shared": SHARED, "settings": SETTINGS}
+    found = {key: {task: values[task] for task in tasks} for key, values in tables.items()}
+    return json.loads(json.dumps({**found, "quick": quick, "samples": SAMPLES}))
 
 
-def earlier(path: Path) -> list[dict[str, Any]]:
-    """The fits of an interrupted run, if it was one with these settings."""
+def earlier(path: Path, quick: bool) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """The fits and pictures of an interrupted run, if it was one with these settings."""
     if not path.is_file():
-        return []
+        return [], {}
     found = json.loads(path.read_text(encoding="utf-8"))
-    for task in {fit["task"] for fit in found["results"]}:
-        for key, here in (("shared", SHARED), ("settings", SETTINGS)):
-            if found[key][task] != json.loads(json.dumps(here[task])):
-                raise SystemExit(f"{path} holds fits of {task} with other {key}: write to another file")
-    return list(found["results"])
+    for key, here in about(found["results"], quick).items():
+        if found.get(key, False) != here:
+            raise SystemExit(f"{path} holds fits with another {key}: write to another file")
+    drawn = path.with_suffix(".npz")
+    return list(found["results"]), dict(np.load(drawn)) if drawn.is_file() else {}
 
 
-def write(path: Path, results: list[dict[str, Any]]) -> None:
+def write(path: Path, results: list[dict[str, Any]], quick: bool) -> None:
     """After every fit, so that an interrupted run keeps what it has."""
     versions = {"torch": torch.__version__, "numpy": np.__version__, "cores": os.cpu_count()}
-    path.write_text(json.dumps({**about(), **versions, "results": results}, indent=1) + "\n", encoding="utf-8")
+    found = {**about(results, quick), **versions, "results": results}
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
