@@ -171,6 +171,8 @@ def _discriminator(problem: Problem, status: Status, dual: dict[str, Float64]) -
     if "u" not in dual or status is not Status.CERTIFIED:
         return None
     regularizer = problem.wgan.regularizer
+    if problem.data.is_population and problem.wgan.players[0].kind == "relu" and bool((dual["v"] < 0.0).any()):
+        return None  # multipliers of the right side, c‖Wu‖ ≤ h + β_d, are concave in S: no saddle point
     if problem.wgan.players[0].kind == "relu" and regularizer.kind == "norm" and regularizer.p > 1.0:
         return None
     return fitted_discriminator(problem.wgan.players[0], dual)

@@ -8,10 +8,11 @@ from convexwgan.arrays import Array
 from convexwgan.certificates.line_games import LineEvidence, gather_line, is_line_game
 from convexwgan.certificates.measures import MeasureEvidence, gather_measure
 from convexwgan.certificates.moments import GameEvidence, Normalize, gather
+from convexwgan.certificates.normal_games import NormalEvidence, gather_normal, is_normal_game
 from convexwgan.spec.latent import Latent
 from convexwgan.spec.wgan import WGAN
 
-Evidence = GameEvidence | LineEvidence | MeasureEvidence
+Evidence = GameEvidence | LineEvidence | MeasureEvidence | NormalEvidence
 
 
 def gather_evidence(
@@ -30,6 +31,8 @@ def gather_evidence(
     """
     if _is_measure_game(wgan) and normalize in ("sum", "mean"):
         return gather_measure(wgan, X, n_fake, normalize)
+    if latent is not None and normalize == "mean" and is_normal_game(wgan, Z, latent):
+        return gather_normal(wgan, X, latent)
     collect = gather_line if is_line_game(wgan, X) else gather
     return collect(wgan, X, Z=Z, latent=latent, n_fake=n_fake, normalize=normalize)
 

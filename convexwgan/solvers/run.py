@@ -64,6 +64,10 @@ def run_form(
         from convexwgan.solvers.convex_concave import solve_convex_concave
 
         return solve_convex_concave(form, data, limits, callback)
+    if form.stage is Stage.GAUSSIAN_PROGRAM:
+        from convexwgan.solvers.normal_noise import solve_normal_noise
+
+        return solve_normal_noise(form, data, limits, callback)
     if form.method == "conic":
         from convexwgan.solvers.conic_forms import solve_conic_form
 

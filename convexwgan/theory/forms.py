@@ -33,6 +33,7 @@ class Stage(Enum):
     MEAN_ZONOTOPE = "closed form: one neuron at the farthest vertex of the zonotope"
     LEAST_SPREAD = "closed form: sorted samples are regressed towards each other"
     LINE_PROGRAM = "convex program in the sorted outputs"
+    GAUSSIAN_PROGRAM = "semi-infinite semidefinite program in S"
     JOINT_WEIGHTS = "search over networks with the thresholded moments"
     CONE_PROGRAM = "second-order cone program in W"
     COVARIANCE_PROGRAM = "semidefinite program in S"
@@ -151,6 +152,9 @@ def _formula(form: Form) -> str:
         return _with_distance(form, cost, "max_{‖u‖≤1} |h_X(u) − h_G(u)|")
     if form.stage is Stage.MEASURE_GAME:
         return _with_distance(form, *_measure_texts(form))
+    if form.stage is Stage.GAUSSIAN_PROGRAM:
+        trace = f"({form.regularizer.strength:g}/2) tr S"
+        return _with_distance(form, trace, "max_{‖u‖≤1} |h_X(u) − √(uᵀSu/2π)|") + ",  S ⪰ 0"
     if form.stage in (Stage.MEAN, Stage.MEAN_SHRINKAGE, Stage.MEAN_ZONOTOPE, Stage.CONE_PROGRAM):
         return _with_distance(form, cost, "‖m − s‖₂")
     trace = f"({form.regularizer.strength:g}/2) tr S"

@@ -11,6 +11,7 @@ from convexwgan.theory.covariance_saddle import CovarianceSaddle
 from convexwgan.theory.equation_4_free_generator import FreeThreshold
 from convexwgan.theory.equation_16_coupled_game import CoupledGame
 from convexwgan.theory.equation_36_norm_bound import NormBoundThreshold
+from convexwgan.theory.gaussian_noise_program import GaussianNoise
 from convexwgan.theory.joint_relu_weights import JointReluWeights
 from convexwgan.theory.lemma_3_1_weight_decay import WeightDecay
 from convexwgan.theory.lemma_c2_norm_bound import NormBound
@@ -49,6 +50,7 @@ THEOREMS: tuple[Reduction, ...] = (
     CovarianceProgram(),
     MomentProgram(),
     PopulationGame(),
+    GaussianNoise(),
     FreePiecewiseMeans(),
     SortedOutputs(),
     LeastSpreadOutput(),
