@@ -26,7 +26,7 @@ from convexwgan.spec.latent import Latent
 from convexwgan.spec.wgan import WGAN
 
 EPS = float(np.finfo(np.float64).eps)
-_FINE = {1: 0.0, 2: 1e-10, 3: 1e-8}
+_FINE = {1: 0.0, 2: 1e-10, 3: 2e-9}
 """Branch and bound stops this close, relative to the size of the data, by rank."""
 
 
@@ -126,7 +126,10 @@ def attain_normal(evidence: NormalEvidence, W: Float64, hopeless: float = math.i
 
 
 def normal_distance_bound(evidence: NormalEvidence, W: Float64, hopeless: float = math.inf) -> tuple[float, bool]:
-    """(D, True) with D ≥ max_{‖u‖≤1}|h_X(u) − c‖Wu‖| proven, or (the largest found, False) above rank 3."""
+    """(D, True) with D ≥ max_{‖u‖≤1}|h_X(u) − c‖Wu‖| proven, or (the largest found, False) above rank 3.
+
+    Below β_d a bound D ≤ β_d is all that is looked for.
+    """
     stacked, rest = reduced_rows(np.concatenate([evidence.X, W]))
     rows, root, n = stacked[: len(evidence.X)], stacked[len(evidence.X) :], len(evidence.X)
     rank, weights = stacked.shape[1], evidence.weights
@@ -138,7 +141,8 @@ def normal_distance_bound(evidence: NormalEvidence, W: Float64, hopeless: float 
             return found, is_proven
         if is_proven:
             slack = _FINE[rank] * evidence.size
-            found = sphere_upper(rows, sign * weights, max(found, 0.0), slack, root=NORMAL_MEAN * root, sign=-sign)
+            known = max(found, evidence.beta - slack, 0.0)  # below β_d nothing finer needs to be proven
+            found = sphere_upper(rows, sign * weights, known, slack, root=NORMAL_MEAN * root, sign=-sign)
         upper = max(upper, found)
     away = float(weights @ rest[:n]) + NORMAL_MEAN * float(np.linalg.norm(rest[n:]))
     return upper + away + 4.0 * EPS * math.sqrt(n + evidence.dim) * size, is_proven

@@ -65,16 +65,26 @@ def normal_maxima(
 
 
 def _plane_maxima(rows: Float64, weights: Float64, W: Float64, sign: float) -> Float64:
-    """Stationary points and kinks of F on the circle that no neighbour among them exceeds."""
+    """Stationary points and kinks of F on the circle that no neighbour among them exceeds.
+
+    Kinks are the ends of arcs and, for W of rank 1, where Wu = 0; for W = 0 the gradients are stationary.
+    """
     middle, width, g = _arcs(rows, weights)
-    phi = _stationary(middle, g, W)
+    phi = np.column_stack([_stationary(middle, g, W), _from(middle, np.arctan2(g[:, 1], g[:, 0]))])
     inside = np.isfinite(phi) & (np.abs(phi) <= 0.5 * width[:, None])
     angles = np.concatenate([(middle[:, None] + np.where(inside, phi, 0.0))[inside], middle - 0.5 * width])
-    angles = np.unique(np.concatenate([angles, middle]) % (2 * np.pi))
+    axes = np.linalg.eigh(W.T @ W)[1]
+    axis = np.arctan2(axes[1], axes[0])
+    angles = np.unique(np.concatenate([angles, middle, axis, axis + np.pi]) % (2 * np.pi))
     points = np.column_stack([np.cos(angles), np.sin(angles)])
     values = sign * (_arc_values(points, angles, middle - 0.5 * width, g) - normal_support(W, points))
     peak = (values >= np.roll(values, 1)) & (values >= np.roll(values, -1))
     return points[peak]
+
+
+def _from(middle: Float64, angle: Float64) -> Float64:
+    """angle − middle in [−π, π)."""
+    return np.asarray((angle - middle + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _arcs(rows: Float64, weights: Float64) -> tuple[Float64, Float64, Float64]:

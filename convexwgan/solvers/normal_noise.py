@@ -26,7 +26,7 @@ Callback = Callable[[dict[str, Any]], object]
 Report = Callable[[float, float], None]
 
 _MAX_ROUNDS = 40
-_NARROW, _EXACT, _SEARCHED = 1e-6, 2e-9, 2e-7
+_NARROW, _EXACT, _SEARCHED = 1e-6, 2e-9, 2e-8
 """How much of the data's size is left unused, so that the stored W is feasible after rounding and after a search."""
 _FIRST = 400
 _ROUNDING = 1e-13
@@ -125,7 +125,7 @@ def _used(neurons: Neurons | None) -> Neurons | None:
     """Without the neurons that carry next to nothing."""
     if neurons is None or len(neurons.v) == 0:
         return neurons
-    kept = np.abs(neurons.v) > 1e-9 * np.abs(neurons.v).max()
+    kept = np.abs(neurons.v) > 1e-7 * np.abs(neurons.v).max()
     return Neurons(neurons.u[kept], neurons.v[kept])
 
 
