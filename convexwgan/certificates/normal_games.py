@@ -26,7 +26,7 @@ from convexwgan.spec.latent import Latent
 from convexwgan.spec.wgan import WGAN
 
 EPS = float(np.finfo(np.float64).eps)
-_FINE = {1: 0.0, 2: 1e-10, 3: 2e-9}
+_FINE = {1: 0.0, 2: 1e-10, 3: 2e-9, 4: 6e-7}
 """Branch and bound stops this close, relative to the size of the data, by rank."""
 
 
@@ -126,7 +126,7 @@ def attain_normal(evidence: NormalEvidence, W: Float64, hopeless: float = math.i
 
 
 def normal_distance_bound(evidence: NormalEvidence, W: Float64, hopeless: float = math.inf) -> tuple[float, bool]:
-    """(D, True) with D ≥ max_{‖u‖≤1}|h_X(u) − c‖Wu‖| proven, or (the largest found, False) above rank 3.
+    """(D, True) with D ≥ max_{‖u‖≤1}|h_X(u) − c‖Wu‖| proven, or (the largest found, False) above rank 4.
 
     Below β_d a bound D ≤ β_d is all that is looked for.
     """

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
@@ -28,14 +28,14 @@ _FEASIBLE = 1e-9
 def sphere_upper(
     rows: Float64, weights: Float64, known: float, slack: float, *, root: Float64 | None = None, sign: float = 1.0
 ) -> float:
-    """An upper bound on max Σ_i w_i(a_iᵀu)₊ [± ‖Bu‖] over ‖u‖ ≤ 1, d ≤ 3, within ``slack`` where the work allows.
+    """An upper bound on max Σ_i w_i(a_iᵀu)₊ [± ‖Bu‖] over ‖u‖ ≤ 1, within ``slack`` where the work allows.
 
     Args:
         rows: a_i (n, d). weights: w_i (n,). known: a value that F attains. slack: when a bound is good enough.
         root, sign: B (p, d) and its sign, for a norm beside the sum.
 
     Returns:
-        The bound, at least 0 (u = 0); valid whatever ``known`` and ``slack`` are, but for rounding.
+        The bound, at least 0 (u = 0), close for d ≤ 3 (4 where F is smooth); valid whatever ``known`` and ``slack`` are, but for rounding.
 
     >>> bool(abs(sphere_upper(np.array([[3.0, 0.0], [0.0, 4.0]]), np.ones(2), 5.0, 1e-9) - 5.0) < 1e-8)
     True
@@ -48,7 +48,7 @@ def sphere_upper(
     rows, weights, linear, error = _merged(rows, weights)
     if len(rows) == 0 and not B.any():
         return float(np.linalg.norm(linear)) + error
-    cones = _arcs(rows) if d == 2 else _octants()
+    cones = _arcs(rows) if d == 2 else _orthants(d)
 
     good_enough = max(known, 0.0) + slack
 
@@ -110,9 +110,8 @@ def _arcs(rows: Float64) -> Float64:
     return np.stack([P, np.roll(P, -1, axis=0)], axis=1)
 
 
-def _octants() -> Float64:
-    signs = np.array([[x, y, z] for x in (1.0, -1.0) for y in (1.0, -1.0) for z in (1.0, -1.0)])
-    return signs[:, :, None] * np.eye(3)
+def _orthants(d: int) -> Float64:
+    return np.array(list(product((1.0, -1.0), repeat=d)))[:, :, None] * np.eye(d)
 
 
 def _majorant(cones: Float64, rows: Float64, weights: Float64, linear: Float64, option: int) -> Float64:

@@ -23,7 +23,7 @@ NORMAL_MEAN = 1.0 / math.sqrt(2.0 * math.pi)
 """c = E(ζ)₊ for ζ ~ N(0, 1)."""
 EXACT_DIMENSION = 2
 _RANK = 1e-12
-_GRID, _KEPT, _PROBES, _SHRINKS = 4000, 24, 24, 45
+_GRID, _PROBES, _SHRINKS = 160, 24, 45
 
 
 def normal_support(W: Float64, points: Float64) -> Float64:
@@ -36,14 +36,19 @@ def normal_support(W: Float64, points: Float64) -> Float64:
 
 
 def normal_maxima(
-    rows: Float64, weights: Float64, W: Float64, sign: float, rng: int | np.random.Generator = 0
+    rows: Float64,
+    weights: Float64,
+    W: Float64,
+    sign: float,
+    rng: int | np.random.Generator = 0,
+    starts: int = 24,
 ) -> Maxima:
     """Local maxima of F(u) = ±(Σ_i w_i(x_iᵀu)₊ − c‖Wu‖) over ‖u‖ = 1, the global one among them for d ≤ 2.
 
     Args:
         rows: x_i, shape (n, d). weights: w_i ≥ 0, shape (n,). W: shape (p, d).
         sign: 1.0 for neurons that see too little generated, −1.0 for too much.
-        rng: of the search for d > 2.
+        rng, starts: of the search for d > 2.
 
     Returns:
         Maxima, never empty, largest first.
@@ -58,7 +63,7 @@ def normal_maxima(
     elif d == 2:
         points = _plane_maxima(rows, weights, W, sign)
     else:
-        points = _searched(rows, weights, W, sign, np.random.default_rng(rng))
+        points = _searched(rows, weights, W, sign, np.random.default_rng(rng), starts)
     values = sign * (relu_sum(rows, weights, points) - normal_support(W, points))
     order = np.argsort(-values, kind="stable")
     return Maxima(points[order], values[order], d <= EXACT_DIMENSION)
@@ -141,7 +146,7 @@ def _products(a: Float64, b: Float64) -> Float64:
 
 
 def _searched(
-    rows: Float64, weights: Float64, W: Float64, sign: float, rng: np.random.Generator
+    rows: Float64, weights: Float64, W: Float64, sign: float, rng: np.random.Generator, starts: int
 ) -> Float64:
     """The best of many directions, each moved to the best of random neighbours at shrinking distances.
 
@@ -152,11 +157,14 @@ def _searched(
     def value(points: Float64) -> Float64:
         return np.asarray(sign * (relu_sum(rows, weights, points) - normal_support(W, points)))
 
-    P = _unit(np.concatenate([rng.standard_normal((_GRID, d)), rows[:500], -rows[:500], np.eye(d), -np.eye(d)]))
-    P = _spread(P, value(P))
+    P = _unit(np.concatenate([rng.standard_normal((_GRID * starts, d)), rows[:500], -rows[:500], np.eye(d), -np.eye(d)]))
+    P = _spread(P, value(P), starts, 0.3 if starts < 100 else 0.15)
     values, radius = value(P), np.full(len(P), 0.3)
     probes = max(_PROBES, 8 * d)
-    for _ in range(_SHRINKS):
+    for step in range(_SHRINKS):
+        if step in (10, 18):  # several have found the same maximum
+            P = _spread(P, values, len(P), 0.05 if step == 10 else 1e-3)
+            values, radius = value(P), np.full(len(P), float(np.median(radius)))
         moved = P[:, None] + radius[:, None, None] * rng.standard_normal((len(P), probes, d)) / math.sqrt(d)
         moved = _unit(moved.reshape(-1, d))
         found = value(moved).reshape(len(P), probes)
@@ -169,14 +177,14 @@ def _searched(
     return P
 
 
-def _spread(P: Float64, values: Float64) -> Float64:
-    """The ``_KEPT`` best directions that are not within a cap of a better one."""
+def _spread(P: Float64, values: Float64, count: int, angle: float) -> Float64:
+    """The ``count`` best directions that are not within an angle of a better one."""
     kept: list[int] = []
-    cosine = math.cos(0.3)
-    for index in np.argsort(-values, kind="stable"):
+    cosine = math.cos(angle)
+    for index in np.argsort(-values, kind="stable")[: 20 * count]:
         if not kept or float((P[kept] @ P[index]).max()) < cosine:
             kept.append(int(index))
-        if len(kept) == _KEPT:
+        if len(kept) == count:
             break
     return P[kept].copy()
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from convexwgan.arrays import Float64, to_numpy64
-from convexwgan.geometry.normal_distances import NORMAL_MEAN, normal_maxima, normal_support
+from convexwgan.geometry.normal_distances import EXACT_DIMENSION, NORMAL_MEAN, normal_maxima, normal_support
 from convexwgan.geometry.relu_sums import relu_sum
 from convexwgan.solvers.conic import ConicModel, ConicResult, ConicStatus, run
 from convexwgan.solvers.conic.normal_noise import normal_noise_phase_one, normal_noise_program
@@ -26,9 +26,11 @@ Callback = Callable[[dict[str, Any]], object]
 Report = Callable[[float, float], None]
 
 _MAX_ROUNDS = 40
-_NARROW, _EXACT, _SEARCHED = 1e-6, 2e-9, 2e-8
-"""How much of the data's size is left unused, so that the stored W is feasible after rounding and after a search."""
-_FIRST = 400
+_NARROW = 1e-6
+_SLACK = {1: 2e-9, 2: 2e-9, 3: 2e-8, 4: 2e-6}
+_BEYOND = 2e-7
+"""How much of the data's size is left unused, by rank: for rounding, the search, and what the proof of dist may add."""
+_FIRST, _THOROUGH = 400, 200
 _ROUNDING = 1e-13
 
 
@@ -48,10 +50,10 @@ class _Game:
         self.U = both if len(self.U) == 0 else np.concatenate([self.U, both])
         self.h = np.concatenate([self.h, relu_sum(self.X, self.weights, both)])
 
-    def excess(self, S: Float64) -> tuple[Float64, float, float]:
+    def excess(self, S: Float64, starts: int = 24) -> tuple[Float64, float, float]:
         """Neurons that tell more than β apart (k, d), the largest difference, and (h − β)₊² − c²uᵀSu at its worst."""
         W = root_of(S, len(S))
-        found = [normal_maxima(self.X, self.weights, W, sign) for sign in (1.0, -1.0)]
+        found = [normal_maxima(self.X, self.weights, W, sign, starts=starts) for sign in (1.0, -1.0)]
         points = np.concatenate([side.points[side.values > self.beta] for side in found])
         u = found[0].points
         missing = np.maximum(relu_sum(self.X, self.weights, u) - self.beta, 0.0) ** 2 - normal_support(W, u) ** 2
@@ -144,10 +146,7 @@ def _first_neurons(game: _Game, rng: np.random.Generator) -> None:
 
 
 def _margin(game: _Game, data: GameData) -> float:
-    if "float32" in str(data.X.dtype):
-        slack = _NARROW
-    else:
-        slack = _EXACT if game.X.shape[1] <= 2 else _SEARCHED
+    slack = _NARROW if "float32" in str(data.X.dtype) else _SLACK.get(game.X.shape[1], _BEYOND)
     return min(slack, 0.01 * game.beta)
 
 
@@ -187,6 +186,9 @@ def _cut(game: _Game, limits: Limits, margin: float, began: float, report: Repor
         if largest > limit and missing > 0.0:
             shifted = S + 1.0001 * missing / NORMAL_MEAN**2 * np.eye(len(S))
             S, largest = shifted, inner.excess(shifted)[1]
+        if largest <= limit and len(S) > EXACT_DIMENSION:  # before it is believed
+            more, largest, _ = inner.excess(S, _THOROUGH)
+            points = np.concatenate([points, more])
         if best.S is None or (largest <= limit and np.trace(S) < best.cost):
             best = replace(best, S=S, cost=float(np.trace(S)) if largest <= limit else np.inf)
         report(best.lower, best.cost)

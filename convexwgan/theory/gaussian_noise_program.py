@@ -41,5 +41,5 @@ class GaussianNoise(Reduction):
         return (
             Condition(f"latent dimension {latent} ≥ rank {rank} of the data, else a lower bound only", latent >= rank),
             Condition(norm, data.mean_norm <= 2.0 * data.beta),
-            Condition(f"rank {rank}: all neurons proven up to rank 3, else searched", rank <= 3),
+            Condition(f"rank {rank}: all neurons proven up to rank 4, else searched", rank <= 4),
         )
