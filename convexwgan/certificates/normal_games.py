@@ -120,32 +120,41 @@ def attain_normal(evidence: NormalEvidence, W: Float64, hopeless: float = math.i
 
     Where a neuron already tells more than ``hopeless`` apart, its value takes the place of a proven bound.
     """
-    dist, is_proven = normal_distance_bound(evidence, W, hopeless)
+    dist, is_proven = normal_distance_bound(evidence.X, W, enough=evidence.beta, hopeless=hopeless)
     violation = max(0.0, dist - evidence.beta) / max(evidence.beta, 1e-8 * evidence.size)
     return AttainedNormal(W, dist, 0.5 * evidence.strength * float(np.vdot(W, W)), violation, is_proven)
 
 
-def normal_distance_bound(evidence: NormalEvidence, W: Float64, hopeless: float = math.inf) -> tuple[float, bool]:
+def normal_distance_bound(
+    X: Float64, W: Float64, *, enough: float = 0.0, hopeless: float = math.inf
+) -> tuple[float, bool]:
     """(D, True) with D ≥ max_{‖u‖≤1}|h_X(u) − c‖Wu‖| proven, or (the largest found, False) above rank 4.
 
-    Below β_d a bound D ≤ β_d is all that is looked for.
+    Args:
+        X: data (n, d), of equal weights 1/n. W: (p, d).
+        enough: where D ≤ enough nothing finer is looked for. hopeless: as for ``attain_normal``.
+
+    >>> bound, is_proven = normal_distance_bound(np.array([[2.0], [-2.0]]), np.zeros((1, 1)))
+    >>> round(bound, 9), is_proven
+    (1.0, True)
     """
-    stacked, rest = reduced_rows(np.concatenate([evidence.X, W]))
-    rows, root, n = stacked[: len(evidence.X)], stacked[len(evidence.X) :], len(evidence.X)
-    rank, weights = stacked.shape[1], evidence.weights
-    size = evidence.size + NORMAL_MEAN * float(np.linalg.norm(W))
+    n, weights = len(X), np.full(len(X), 1.0 / len(X))
+    stacked, rest = reduced_rows(np.concatenate([X, W]))
+    rows, root, rank = stacked[:n], stacked[n:], stacked.shape[1]
+    size = float(np.linalg.norm(X, axis=1).mean())
     upper, is_proven = 0.0, rank in _FINE
     for sign in (1.0, -1.0):
         found = float(normal_maxima(rows, weights, root, sign).values[0])
         if found > hopeless:
             return found, is_proven
         if is_proven:
-            slack = _FINE[rank] * evidence.size
-            known = max(found, evidence.beta - slack, 0.0)  # below β_d nothing finer needs to be proven
+            slack = _FINE[rank] * size
+            known = max(found, enough - slack, 0.0)
             found = sphere_upper(rows, sign * weights, known, slack, root=NORMAL_MEAN * root, sign=-sign)
         upper = max(upper, found)
     away = float(weights @ rest[:n]) + NORMAL_MEAN * float(np.linalg.norm(rest[n:]))
-    return upper + away + 4.0 * EPS * math.sqrt(n + evidence.dim) * size, is_proven
+    size += NORMAL_MEAN * float(np.linalg.norm(W))
+    return upper + away + 4.0 * EPS * math.sqrt(n + X.shape[1]) * size, is_proven
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ _SLACK = {1: 2e-9, 2: 2e-9, 3: 2e-8, 4: 2e-6}
 _BEYOND = 2e-7
 """How much of the data's size is left unused, by rank: for rounding, the search, and what the proof of dist may add."""
 _FIRST, _THOROUGH = 400, 200
-_ROUNDING = 1e-13
+_ROUNDING, _IDLE = 1e-13, 1e-7
 
 
 @dataclass
@@ -89,20 +89,45 @@ def solve_normal_noise(form: Form, data: GameData, limits: Limits, callback: Cal
     if float(normal_maxima(game.X, game.weights, np.zeros((1, game.X.shape[1])), 1.0).values[0]) <= game.beta:
         return Candidate(weights=np.zeros((rows, data.dim)), stats={"rounds": 0})
     _first_neurons(game, np.random.default_rng(0))
-    margin = _margin(game, data)
-    found = _cut(game, limits, margin, began, _reporter(callback, value_unit, began))
-    if found.status is ConicStatus.INFEASIBLE and margin > 0.0:  # perhaps only for want of the margin
-        ray = _ray(game, limits)
+    report = _reporter(callback, value_unit, began)
+    found = _Cuts(game, limits, _margin(game, data), began, report).run()
+    if found.status in (ConicStatus.INFEASIBLE, ConicStatus.FAILED) and found.stopped is None:
+        ray = _ray(found.inner, game.beta, limits)
         if ray is not None:
             neurons = Neurons(ray.u @ basis.T, ray.v * unit)
             reason = "no Gaussian output is within β_d on the neurons of a ray"
             return Candidate(infeasible=reason, neurons=neurons, stats=found.stats)
-        found = _cut(game, limits, 0.0, began, _reporter(callback, value_unit, began))
-    neurons = None if found.v is None else Neurons(game.U[: len(found.v)] @ basis.T, found.v * value_unit / unit)
-    if found.S is None:
-        return Candidate(neurons=neurons, stopped=found.stopped or found.status.value, stats=found.stats)
-    W = root_of(found.S, rows) @ basis.T * unit
-    return Candidate(weights=W, neurons=_used(neurons), stopped=found.stopped, stats=found.stats)
+        found = _Cuts(game, limits, 0.0, began, report).run()  # perhaps only for want of the margin
+    W = None if found.S is None else _weights(game, found, rows)
+    weights = None if W is None else W @ basis.T * unit
+    stopped = found.stopped or (found.status.value if found.S is None else None)
+    neurons = None if found.v is None else _neurons(found, basis, value_unit / unit)
+    return Candidate(weights=weights, neurons=neurons, stopped=stopped, stats=found.stats)
+
+
+def _weights(game: _Game, found: _Cuts, rows: int) -> Float64 | None:
+    """W (rows, r) with WᵀW = S; with noise of too few dimensions its best approximation, longer if that is feasible.
+
+    The excess h_X − c‖tWu‖ falls in t and c‖tWu‖ − h_X rises: the smallest t for which the first is at most β.
+    """
+    assert found.S is not None
+    W = root_of(found.S, rows)
+    lost = np.linalg.eigvalsh(found.S)[: max(len(found.S) - rows, 0)]
+    if float(lost.clip(0.0).sum()) == 0.0:
+        return W
+
+    def excess(t: float, sign: float) -> float:
+        return float(normal_maxima(game.X, game.weights, t * W, sign, starts=_THOROUGH).values[0])
+
+    low, high = 1.0, 2.0
+    if excess(low, 1.0) > found.limit:
+        if excess(high, 1.0) > found.limit:
+            return None
+        for _ in range(30):
+            middle = 0.5 * (low + high)
+            low, high = (low, middle) if excess(middle, 1.0) <= found.limit else (middle, high)
+        W = high * W
+    return W if excess(1.0, -1.0) <= found.limit else None
 
 
 def relaxed_program(form: Form, data: GameData, natural: bool) -> ConicModel:
@@ -110,7 +135,7 @@ def relaxed_program(form: Form, data: GameData, natural: bool) -> ConicModel:
     game, basis, unit = _game_of(data)
     _first_neurons(game, np.random.default_rng(0))
     limits = Limits(None, 1e-6, None, None, False, None)
-    _cut(game, limits, 0.0, time.perf_counter(), lambda lower, upper: None)
+    game = _Cuts(game, limits, 0.0, time.perf_counter(), lambda lower, upper: None).run().inner
     strength = form.regularizer.strength
     return normal_noise_program(game.U @ basis.T, game.h * unit, beta=data.beta, strength=strength, natural=natural)
 
@@ -123,12 +148,11 @@ def _game_of(data: GameData) -> tuple[_Game, Float64, float]:
     return _Game(X @ basis / unit, w, data.beta / unit), basis, unit
 
 
-def _used(neurons: Neurons | None) -> Neurons | None:
-    """Without the neurons that carry next to nothing."""
-    if neurons is None or len(neurons.v) == 0:
-        return neurons
-    kept = np.abs(neurons.v) > 1e-7 * np.abs(neurons.v).max()
-    return Neurons(neurons.u[kept], neurons.v[kept])
+def _neurons(found: _Cuts, basis: Float64, unit: float) -> Neurons:
+    """In the user's coordinates and units, without those that carry next to nothing."""
+    assert found.v is not None
+    kept = np.abs(found.v) > _IDLE * np.abs(found.v).max(initial=0.0)
+    return Neurons(found.inner.U[: len(found.v)][kept] @ basis.T, unit * found.v[kept])
 
 
 def _first_neurons(game: _Game, rng: np.random.Generator) -> None:
@@ -150,63 +174,90 @@ def _margin(game: _Game, data: GameData) -> float:
     return min(slack, 0.01 * game.beta)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """S, neurons' weights v in the game's units, and how the rounds ended."""
+@dataclass
+class _Cuts:
+    """Rounds of program and oracle at β − margin, until S, or S + δI for a δ that costs next to nothing, is feasible.
 
-    status: ConicStatus
+    S is the cheapest feasible one of all rounds, of trace ``cost``, or the first where there is none (cost ∞); v the
+    neurons' weights in the game's units; ``lower`` ≤ tr S for every feasible S.
+    """
+
+    game: _Game
+    limits: Limits
+    margin: float
+    began: float
+    report: Report
     S: Float64 | None = None
     v: Float64 | None = None
     lower: float = 0.0
-    cost: float = 0.0
+    cost: float = np.inf
+    status: ConicStatus = ConicStatus.FAILED
     stopped: str | None = None
     stats: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.inner = replace(self.game, beta=self.game.beta - self.margin)
+        self.limit = self.game.beta - 0.5 * self.margin + (self.margin == 0.0) * _ROUNDING
 
-def _cut(game: _Game, limits: Limits, margin: float, began: float, report: Report) -> _Found:
-    """Rounds of program and oracle at β − margin, until S, or S + δI for a δ that costs next to nothing, is feasible.
+    def run(self) -> _Cuts:
+        """All rounds; an interrupt keeps what is there."""
+        try:
+            self.stopped = self._rounds()
+        except KeyboardInterrupt:
+            self.stopped = "interrupt"
+        return self
 
-    Where h_X is little above β the program cannot see that c²uᵀSu misses (h − β)² by 1e-12, but c‖Wu‖ then misses by
-    1e-6: δ = max (h − β)₊² − c²uᵀSu, over c², repairs that. The cheapest feasible S + δI of all rounds is kept.
-    """
-    inner, limit = replace(game, beta=game.beta - margin), game.beta - 0.5 * margin + (margin == 0.0) * _ROUNDING
-    best = _Found(ConicStatus.FAILED, cost=np.inf)
-    for rounds in range(1, (limits.max_iter or _MAX_ROUNDS) + 1):
-        left = None if limits.time_limit is None else limits.time_limit - (time.perf_counter() - began)
-        if left is not None and left <= 0.0:
-            return replace(best, stopped="time_limit")
-        result = _solved(inner, limits, left)
-        stats = {"rounds": rounds, "neurons": len(inner.h), "solver": result.solver, "objective": result.objective}
-        best = replace(best, status=result.status, stats=stats)
-        if not result.values:
-            return replace(best, stopped=result.stopped)
-        S = 0.5 * (result.values["S"] + result.values["S"].T)
-        best = replace(best, v=neuron_weights(inner, result), lower=float(np.trace(S)))
-        points, largest, missing = inner.excess(S)
-        if largest > limit and missing > 0.0:
-            shifted = S + 1.0001 * missing / NORMAL_MEAN**2 * np.eye(len(S))
-            S, largest = shifted, inner.excess(shifted)[1]
-        if largest <= limit and len(S) > EXACT_DIMENSION:  # before it is believed
-            more, largest, _ = inner.excess(S, _THOROUGH)
+    def _rounds(self) -> str | None:
+        for number in range(1, (self.limits.max_iter or _MAX_ROUNDS) + 1):
+            left = None
+            if self.limits.time_limit is not None:
+                left = self.limits.time_limit - (time.perf_counter() - self.began)
+                if left <= 0.0:
+                    return "time_limit"
+            result = self._solved(left)
+            self.status = result.status
+            self.stats = {"rounds": number, "neurons": len(self.inner.h), "solver": result.solver}
+            if not result.values:
+                return result.stopped
+            points = self._look(0.5 * (result.values["S"] + result.values["S"].T), result)
+            logger.debug("round %d: %.9g ≤ tr S ≤ %.9g", number, self.lower, self.cost)
+            if self.is_closed or len(points) == 0:
+                return None
+            self.inner.add(points)
+        return "max_iter"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether what is left between both bounds is small against the tolerance."""
+        return bool(np.isfinite(self.cost)) and self.cost - self.lower <= 0.02 * self.limits.tol * self.cost
+
+    def _solved(self, left: float | None) -> ConicResult:
+        limits = self.limits
+        model = normal_noise_program(self.inner.U, self.inner.h, beta=self.inner.beta, strength=2.0)
+        return run(
+            model, solver=limits.solver, tol=min(limits.tol, 1e-7), time_limit=left, verbose=limits.verbose,
+            options=limits.options,
+        )  # fmt: skip
+
+    def _look(self, S: Float64, result: ConicResult) -> Float64:
+        """Bounds from this round's S, and the neurons that it does not satisfy.
+
+        Where h_X is little above β the program cannot see that c²uᵀSu misses (h − β)² by 1e-12, but c‖Wu‖ then
+        misses by 1e-6: δ = max (h − β)₊² − c²uᵀSu, over c², repairs that.
+        """
+        self.lower = float(np.trace(S))
+        self.v = neuron_weights(replace(self.inner, beta=self.game.beta), result)
+        points, largest, missing = self.inner.excess(S)
+        if largest > self.limit and missing > 0.0:
+            S = S + 1.0001 * missing / NORMAL_MEAN**2 * np.eye(len(S))
+            largest = self.inner.excess(S)[1]
+        if largest <= self.limit and len(S) > EXACT_DIMENSION:  # before it is believed
+            more, largest, _ = self.inner.excess(S, _THOROUGH)
             points = np.concatenate([points, more])
-        if best.S is None or (largest <= limit and np.trace(S) < best.cost):
-            best = replace(best, S=S, cost=float(np.trace(S)) if largest <= limit else np.inf)
-        report(best.lower, best.cost)
-        logger.debug("round %d: %d neurons, %.9g ≤ tr S ≤ %.9g", rounds, len(inner.h), best.lower, best.cost)
-        closed = np.isfinite(best.cost) and best.cost - best.lower <= 0.02 * limits.tol * best.cost
-        if closed or len(points) == 0:
-            return best
-        inner.add(points)
-        game.U, game.h = inner.U, inner.h
-    return replace(best, stopped="max_iter")
-
-
-def _solved(game: _Game, limits: Limits, left: float | None) -> ConicResult:
-    model = normal_noise_program(game.U, game.h, beta=game.beta, strength=2.0)
-    return run(
-        model, solver=limits.solver, tol=min(limits.tol, 1e-7), time_limit=left, verbose=limits.verbose,
-        options=limits.options,
-    )  # fmt: skip
+        if self.S is None or (largest <= self.limit and np.trace(S) < self.cost):
+            self.S, self.cost = S, float(np.trace(S)) if largest <= self.limit else np.inf
+        self.report(self.lower, self.cost)
+        return points
 
 
 def neuron_weights(game: _Game, result: ConicResult) -> Float64:
@@ -215,8 +266,9 @@ def neuron_weights(game: _Game, result: ConicResult) -> Float64:
     return np.asarray(2.0 * lam * np.maximum(game.h - game.beta, 0.0) - 2.0 * mu * (game.h + game.beta))
 
 
-def _ray(game: _Game, limits: Limits) -> Neurons | None:
+def _ray(inner: _Game, beta: float, limits: Limits) -> Neurons | None:
     """A Farkas ray at β itself: opposite neurons along the mean, or the multipliers of phase one."""
+    game = replace(inner, beta=beta)
     m = game.weights @ game.X
     size = float(np.linalg.norm(m))
     if size > 2.0 * game.beta:
@@ -227,7 +279,7 @@ def _ray(game: _Game, limits: Limits) -> Neurons | None:
     if not result.values or float(result.values["t"]) <= 1e-9:
         return None
     v = neuron_weights(game, result)
-    kept = np.abs(v) > 1e-9 * np.abs(v).max(initial=0.0)
+    kept = np.abs(v) > _IDLE * np.abs(v).max(initial=0.0)
     return Neurons(game.U[kept], v[kept])
 
 
