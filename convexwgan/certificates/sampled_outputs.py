@@ -8,6 +8,7 @@ more where the noise has few dimensions.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -53,10 +54,10 @@ class SampledEvidence(MeasureEvidence):
             return 0.5 * own * float(np.vdot(W, W))
         return 0.5 * own * self.latents.weight * float(np.vdot(G, G))
 
-    @property
+    @cached_property
     def ellipsoid(self) -> Ellipsoid:
-        """What the noise allows of its zonotope."""
-        return shape_of_noise(self.latents)
+        """What the noise allows of its zonotope, for the matrix that is paid for: S = w_fGᵀG, or WᵀW."""
+        return shape_of_noise(self.latents, self.wgan.regularizer.kind == "weights")
 
 
 def gather_sampled(wgan: Any, X: Array, Z: Any, normalize: Literal["sum", "mean"]) -> SampledEvidence:
@@ -140,7 +141,7 @@ def _read_table(evidence: SampledEvidence, claim: Claim) -> tuple[Float64 | None
         return None, ()
     table = read_array(claim.output_multiplier)
     fits = table.ndim == 2 and table.shape[1] == evidence.dim + 4 and bool(np.isfinite(table).all())
-    if not fits or bool((table[:, evidence.dim :] < 0.0).any()) or evidence.has_bias:
-        detail = f"shape {table.shape}, expected (k, {evidence.dim + 4}), finite, multipliers ≥ 0, no bias"
+    if not fits or bool((table[:, evidence.dim :] < 0.0).any()):
+        detail = f"shape {table.shape}, expected (k, {evidence.dim + 4}), finite, multipliers ≥ 0"
         return None, (Check("the multipliers are well formed", False, detail),)
     return table, ()

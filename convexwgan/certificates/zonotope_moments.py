@@ -7,8 +7,9 @@ With S = w_fGᵀG, s = w_fGᵀ1 and G = ZW
 with c = √w_f max ‖v‖₁/‖v‖₂ over the range of Z, at most √N_f and near (2N_f/π)^½ for Gaussian noise of few dimensions.
 So dist ≤ β implies, for every u in the unit ball,
 
-    (2(h_X(u) − β) − sᵀu)₊² ≤ c² uᵀSu   [μ, τ],    sᵀu ≤ h_X(u) + β   [λ],    uᵀ(m − s) ≤ 2β   [ν].
+    (2(h_X(u) − β) − sᵀu)₊² ≤ c² uᵀSu   [μ, τ],    sᵀu ≤ h_X(u) + β   [λ],    uᵀ(m − s) ≤ 2β   [ν]
 
+(with biases uᵀ(m − s) ≤ β, as b → ∞).
 Dual, for any μ, λ, ν ≥ 0, τ ≥ 0, with (t)₊² ≥ 2τt − τ²,  N = κI − c²Σμuuᵀ ⪰ 0 and y = Σ(λ − ν − 2μτ)u:
 
     R_g ≥ κ tr S ≥ Σμ(4τ(h_X − β) − τ²) − Σλ(h_X + β) + Σν(uᵀm − 2β) − (ρ/4) yᵀN⁻¹y,      κ = β_g/2.
@@ -43,25 +44,31 @@ class Ellipsoid:
     text: str
 
 
-def shape_of_noise(latents: Any) -> Ellipsoid:
-    """ρ = w‖P1‖² and c = √w max{‖v‖₁ : v ∈ range(Z), ‖v‖ ≤ 1}, from above: both at most those of N_f outputs.
+def shape_of_noise(latents: Any, pays_weights: bool = False) -> Ellipsoid:
+    """ρ and c from above: ρ = w‖P1‖² and c = √w max{‖v‖₁ : v ∈ range(Z), ‖v‖ ≤ 1}; for S = WᵀW ‖z̄‖² and w max‖Zy‖₁.
 
-    ‖v‖₁ = 1ᵀ(Qy)₊ + 1ᵀ(−Qy)₊ on an orthonormal basis Q is the farthest vertex of the zonotope of the rows of ±Q.
+    ‖Qy‖₁ = 1ᵀ(Qy)₊ + 1ᵀ(−Qy)₊, Q an orthonormal basis or Z: the farthest vertex of the zonotope of the rows of ±Q.
+
+    Args:
+        latents: the generator's side. pays_weights: whether S is WᵀW.
     """
     from convexwgan.certificates.relu_bounds import phi_star  # needed here only, and not small
 
-    most = math.sqrt(latents.mass)
+    most, weight, slack = math.sqrt(latents.mass), float(latents.weight), 1.0 + 1e-9
+    if pays_weights:
+        Z = np.vstack(list(latents.blocks()))
+        mean = float(np.linalg.norm(latents.z_bar)) + 1e-14 * math.sqrt(latents.mass * float(np.trace(latents.second)))
+        c = weight * phi_star(np.concatenate([Z, -Z]), max_cells=_FEW_CELLS).upper
+        return Ellipsoid(mean**2 * slack, c * slack, "for WᵀW")
     if not hasattr(latents, "blocks") or latents.is_rank_ambiguous:
         return Ellipsoid(latents.mass, most, "every output")
     Q = _orthonormal(latents)
     if Q.shape[1] >= len(Q):
         return Ellipsoid(latents.mass, most, "every output")
     ones = Q.sum(axis=0)
-    slack = 1.0 + 1e-9
-    rho = min(latents.mass, latents.weight * float(ones @ ones) * slack + 1e-14 * latents.mass)
+    rho = min(latents.mass, weight * float(ones @ ones) * slack + 1e-14 * latents.mass)
     bound = phi_star(np.concatenate([Q, -Q]), max_cells=_FEW_CELLS).upper
-    c = min(most, math.sqrt(latents.weight) * bound * slack)
-    return Ellipsoid(rho, c, f"noise of rank {Q.shape[1]}")
+    return Ellipsoid(rho, min(most, math.sqrt(weight) * bound * slack), f"noise of rank {Q.shape[1]}")
 
 
 def _orthonormal(latents: Any) -> Float64:
@@ -91,17 +98,17 @@ def moment_bound(evidence: SampledEvidence, table: Float64) -> MomentBound:
     d = evidence.dim
     u = table[:, :d] / np.maximum(np.linalg.norm(table[:, :d], axis=1), 1.0)[:, None]
     mu, tau, lam, nu = table[:, d:].T
-    shape, kappa = evidence.ellipsoid, 0.5 * evidence.strength
+    shape, kappa = evidence.ellipsoid, 0.5 * float(evidence.wgan.regularizer.strength)
     h = evidence.weights @ np.maximum(evidence.X @ u.T, 0.0)
-    beta = evidence.beta or 0.0
-    terms = np.stack([mu * (4.0 * tau * (h - beta) - tau**2), -lam * (h + beta), nu * (u @ evidence.real.m - 2.0 * beta)])
-    sizes = mu * (4.0 * tau * (h + beta) + tau**2) + lam * (h + beta) + nu * (np.abs(u @ evidence.real.m) + 2.0 * beta)
+    beta, reach = evidence.beta or 0.0, 1.0 if evidence.has_bias else 2.0
+    terms = np.stack([mu * (4.0 * tau * (h - beta) - tau**2), -lam * (h + beta), nu * (u @ evidence.real.m - reach * beta)])
+    sizes = mu * (4.0 * tau * (h + beta) + tau**2) + lam * (h + beta) + nu * (np.abs(u @ evidence.real.m) + reach * beta)
     rounding = 8.0 * EPS * math.sqrt(len(evidence.X) + d) * float(sizes.sum())
     gain = float(terms.sum()) - rounding
     y = (lam - nu - 2.0 * mu * tau) @ u
     values, V = np.linalg.eigh(shape.c**2 * (u.T * mu) @ u)
     top = max(float(values[-1]) * (1.0 + 8.0 * d * EPS), 0.0)
-    spent = float(np.sum(4.0 * mu * tau + lam + 2.0 * nu))
+    spent = float(np.sum(4.0 * mu * tau + lam + reach * nu))
     most = min(kappa / top if top > 0.0 else math.inf, 1.0 / spent if evidence.beta is None and spent > 0 else math.inf)
     squares = (V.T @ y) ** 2
 

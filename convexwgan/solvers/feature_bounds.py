@@ -10,6 +10,7 @@ import numpy as np
 from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.geometry.relu_planes import lifted, quadratic_maxima
 from convexwgan.geometry.relu_sums import relu_sum, sphere_maxima
+from convexwgan.geometry.zonotopes import farthest_vertex
 from convexwgan.solvers.population.sides import best_scaled
 from convexwgan.solvers.population.solve import solve_population
 from convexwgan.solvers.run import Limits
@@ -24,6 +25,7 @@ logger = logging.getLogger("convexwgan")
 
 _SHARE = 0.4
 """Of the time limit, for the lower bound."""
+_FEW_CELLS = 20_000
 _BIASED = 5e-3
 """With a bias the exchange converges slowly, and the gap to finitely many outputs is wider than this."""
 
@@ -75,3 +77,55 @@ def in_units(candidate: Candidate, basis: Float64, length: float) -> Float64 | N
         return None
     table = to_numpy64(candidate.weights)
     return np.column_stack([table[:, :-1] @ basis / length, table[:, -1]])
+
+
+def moment_table(data: GameData, basis: Float64, length: float) -> tuple[Float64, float] | None:
+    """Multipliers [u | μ τ λ ν] of the semidefinite bound in the user's units, and the program's value.
+
+    S stands for w_fGᵀG, or WᵀW where the weights are paid for. In units X' = X/L, h' = h/(NL) and c = 1 the objective
+    is (β_g/2)(NL/c)² tr S̄; τ = NLτ̄, μ = μ̄V/(NL)², λ = λ̄V/(NL) and ν alike, V the unit of the value.
+
+    Returns:
+        None where every output is reachable: then the population game proves as much.
+    """
+    from convexwgan.solvers.conic.zonotope_moments import moment_multipliers
+
+    if data.is_free or data.features is None:
+        return None
+    shape = _shape(data)
+    if shape is None:
+        return None
+    rho, c = shape
+    rows, mass = to_numpy64(data.X) @ basis / length, data.real_weight * data.n_real
+    unit, bias, beta = mass * length, data.wgan.players[0].bias, data.beta
+    is_penalty = data.wgan.players[0].norm_bound
+    price = 0.5 * data.wgan.regularizer.strength * unit**2 / c**2
+    found = moment_multipliers(
+        rows,
+        1.0 / data.n_real,
+        beta=None if is_penalty else beta / unit,
+        rho=rho / c**2,
+        kappa=price / unit,
+        mean_factor=1.0 if bias else 2.0,
+    )
+    if found is None:
+        return None
+    value = unit if is_penalty else price
+    r = rows.shape[1]
+    u, (mu, tau, lam, nu) = found.table[:, :r] @ basis.T, found.table[:, r:].T
+    table = np.column_stack([u, mu * value / unit**2, tau * unit, lam * value / unit, nu * value / unit])
+    return table, max(found.value * value * (1.0 - 1e-6), 0.0)
+
+
+def _shape(data: GameData) -> tuple[float, float] | None:
+    """(ρ, c) of the noise; None for noise that is zero. The certificate computes its own."""
+    Z = to_numpy64(data.features)
+    weight = data.fake_weight
+    if not Z.any():
+        return None
+    if data.wgan.regularizer.of != "weights":
+        Q, s, _ = np.linalg.svd(Z, full_matrices=False)
+        Z, weight = Q[:, s > 1e-10 * s[0]], np.sqrt(weight)
+    mean = float(np.linalg.norm(weight * Z.sum(axis=0)))
+    c = weight * farthest_vertex(np.concatenate([Z, -Z]), max_cells=_FEW_CELLS).upper
+    return max(mean**2, 1e-14 * c**2), c

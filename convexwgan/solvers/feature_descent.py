@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from convexwgan.arrays import Float64
-from convexwgan.solvers.feature_bounds import in_units, measure_candidate
+from convexwgan.solvers.feature_bounds import in_units, measure_candidate, moment_table
 from convexwgan.solvers.feature_game import FeatureGame, feature_game
 from convexwgan.solvers.feature_starts import starts
 from convexwgan.solvers.linearised_neurons import Gaps, descend
@@ -82,10 +82,7 @@ def solve_features(
     """
     began = time.perf_counter()
     search, game = Search.of(limits.options), feature_game(data)
-    try:
-        found, lower = measure_candidate(data, limits)
-    except KeyboardInterrupt:
-        found, lower = Candidate(stopped="interrupt"), 0.0
+    found, table, lower = _from_below(data, game, limits)
     deadline = np.inf if limits.time_limit is None else began + limits.time_limit
     run = _Run(game, lower, deadline, callback, limits.tol, began)
     stopped = found.stopped if found.stopped == "interrupt" else None
@@ -105,7 +102,24 @@ def solve_features(
     weights = None if run.best is None else game.weights(run.best)
     stats = {"steps": run.steps, "starts": run.starts, "rng": search.rng}
     stats["neurons"] = 0 if found.neurons is None else len(found.neurons.v)
-    return Candidate(weights=weights, neurons=found.neurons, stopped=stopped, stats=stats)
+    multipliers = {} if table is None else {"H": table}
+    return Candidate(
+        weights=weights, neurons=found.neurons, multipliers=multipliers, stopped=stopped, stats=stats
+    )
+
+
+def _from_below(data: GameData, game: FeatureGame, limits: Limits) -> tuple[Candidate, Float64 | None, float]:
+    """The population game's candidate, the semidefinite multipliers, and the better of what the two prove."""
+    found, table, lower = Candidate(), None, 0.0
+    try:
+        moments = moment_table(data, game.basis, game.length)
+        if moments is not None:
+            table, lower = moments
+        found, other = measure_candidate(data, limits)
+        lower = max(lower, other)
+    except KeyboardInterrupt:
+        found = found.having(stopped="interrupt")
+    return found, table, lower
 
 
 def _nothing_first(run: _Run, points: Iterable[Float64]) -> Iterable[Float64]:
