@@ -20,14 +20,16 @@ from convexwgan.geometry.relu_planes import affine_maxima, lifted
 from convexwgan.geometry.relu_sums import relu_sum, sphere_maxima
 from convexwgan.solvers.linearised_zonotopes import least_norm
 
-_ROUNDS = 30
-_ELASTIC_STEPS = 25
+_ROUNDS, _ELASTIC_ROUNDS = 30, 3
 _PER_ROUND = 30
 _KEPT_IDLE = 6
 _STALLED, _NEARLY_STALLED = 1e-6, 1e-3
 _LOOSE = 3e-3
 """Of β_d: how far outputs may be off until the descent has nearly stalled."""
-_SLOPE = 1e-7
+_SLOPE, _ROOT_STEPS = 1e-7, 60
+_PATIENCE, _LEAST_PROGRESS = 5, 0.95
+"""Elastic steps without a smaller violation, after which a start is given up; prices are bounded; β is made smaller by 0.1 %."""
+_CHEAPEST, _DEAREST, _TIGHT = 1e2, 1e8, 1e-3
 
 Gaps = tuple[tuple[Float64, Float64], tuple[Float64, Float64]]
 """Neurons (k, d [+ 1]) and values where h_X − h_G, and where h_G − h_X, is largest."""
@@ -167,45 +169,83 @@ Offer = Callable[[Float64, Gaps], None]
 def descend(target: NeuronTarget, Y: Float64, offer: Offer, max_steps: int, deadline: float = np.inf) -> int:
     """Steps of the procedure from Y; every feasible point met on the way is offered with its gaps.
 
-    An infeasible start first takes elastic steps, whose violations are paid for ever more dearly.
+    An infeasible start first takes elastic steps towards a β slightly smaller, whose violations are paid for ever more
+    dearly; so does an iterate whose linearised program has no solution.
 
     Returns:
         The number of steps.
     """
-    cuts = _Cuts.empty(target)
-    G = target.output(Y)
-    gaps = target.gaps(G)
-    if target.is_feasible(gaps):
-        offer(Y, gaps)
-    yardstick = target.beta if target.beta is not None else max(worst(gaps), 1e-12)
-    cost, price, loose = np.inf, 1e2, _LOOSE * yardstick
+    cuts, walk = _Cuts.empty(target), _Walk(target, Y)
+    if target.is_feasible(walk.gaps):
+        offer(Y, walk.gaps)
     for step in range(1, max_steps + 1):
-        slack = max(loose, target.slack)
-        is_near = target.is_feasible(gaps, 2.0 * slack)
-        level = target.beta * (1.0 - 1e-3) if target.beta is not None else 0.9 * worst(gaps)
-        cuts.add(target, gaps, level, G)
-        found = _closed(target, Y, cuts, slack, None if is_near else price, deadline)
+        cuts.add(target, walk.gaps, walk.level, walk.G)
+        found = _closed(target, walk.Y, cuts, walk.slack, walk.price_now, deadline)
+        if found is None and (walk.is_elastic or target.is_feasible(walk.gaps)):
+            return step
         if found is None:
-            if loose == 0.0 or not is_near:
-                return step
-            loose = 0.0
+            walk.is_elastic, walk.loose = True, 0.0
             continue
-        Y, gaps = found
-        G = target.output(Y)
-        if target.is_feasible(gaps):
-            offer(Y, gaps)
-        elif time.perf_counter() > deadline or (loose == 0.0 and is_near) or (not is_near and step >= _ELASTIC_STEPS):
+        walk.move(*found)
+        if target.is_feasible(walk.gaps):
+            offer(walk.Y, walk.gaps)
+        if walk.is_over or time.perf_counter() > deadline:
             return step
-        if time.perf_counter() > deadline:
-            return step
-        if is_near:
-            last, cost = cost, target.cost(Y, gaps)
-            if loose == 0.0 and last - cost <= _STALLED * cost:
-                return step
-            if last - cost <= _NEARLY_STALLED * cost:
-                loose = 0.0
-        price *= 3.0
     return max_steps
+
+
+class _Walk:
+    """Where the descent is: iterate, whether its steps are elastic, how loosely programs are closed, what was gained."""
+
+    def __init__(self, target: NeuronTarget, Y: Float64) -> None:
+        self.target, self.Y = target, Y
+        self.G = target.output(Y)
+        self.gaps = target.gaps(self.G)
+        yardstick = target.beta if target.beta is not None else max(worst(self.gaps), 1e-12)
+        self.loose, self.price = _LOOSE * yardstick, _CHEAPEST
+        self.cost, self.least, self.waited = np.inf, np.inf, 0
+        self.is_elastic = not target.is_feasible(self.gaps, 2.0 * self.slack)
+        self.is_over = False
+
+    @property
+    def slack(self) -> float:
+        """How far the closed program may be off."""
+        return max(self.loose, self.target.slack)
+
+    @property
+    def level(self) -> float:
+        """Differences beyond this become cuts."""
+        return self.target.beta * (1.0 - 1e-3) if self.target.beta is not None else 0.9 * worst(self.gaps)
+
+    @property
+    def price_now(self) -> float | None:
+        """What violations cost in an elastic step."""
+        return self.price if self.is_elastic else None
+
+    def move(self, Y: Float64, gaps: Gaps) -> None:
+        """The next iterate; ``is_over`` where nothing more is to be gained."""
+        self.Y, self.G, self.gaps = Y, self.target.output(Y), gaps
+        if self.is_elastic:
+            self._after_elastic()
+            return
+        last, self.cost = self.cost, self.target.cost(Y, gaps)
+        is_feasible = self.target.is_feasible(gaps)
+        if self.loose == 0.0:
+            self.is_over = is_feasible and last - self.cost <= _STALLED * self.cost
+            self.is_elastic = not is_feasible
+        elif last - self.cost <= _NEARLY_STALLED * self.cost:
+            self.loose = 0.0
+
+    def _after_elastic(self) -> None:
+        """Feasible: on without prices. Else dearer; over where the violation has stopped falling."""
+        if self.target.is_feasible(self.gaps, max(self.loose, self.target.slack)):
+            self.is_elastic, self.cost = False, np.inf
+            return
+        excess = worst(self.gaps) - (self.target.beta or 0.0)
+        self.waited = 0 if excess < _LEAST_PROGRESS * self.least else self.waited + 1
+        self.least = min(self.least, excess)
+        self.is_over = self.waited >= _PATIENCE
+        self.price = min(3.0 * self.price, _DEAREST)
 
 
 def _closed(
@@ -214,15 +254,16 @@ def _closed(
     """The program linearised at Y₀, with cuts until the oracle finds none; None where it has no solution."""
     G0, found = target.output(Y0), None
     size = 1.0 / (float(np.linalg.norm(Y0)) or 1.0)
-    for _ in range(_ROUNDS if price is None else 3):
+    for _ in range(_ROUNDS if price is None else _ELASTIC_ROUNDS):
         A, r = cuts.program(target, G0)
         if target.beta is None:
             y, multipliers, t = least_penalised(A, r, target.kappa)
         else:
-            solved = least_norm(A, r - target.beta, size, price)
+            t = target.beta if price is None else target.beta * (1.0 - _TIGHT)
+            solved = least_norm(A, r - t, size, price)
             if solved is None:
-                return found
-            (y, multipliers), t = solved, target.beta
+                return None
+            y, multipliers = solved
         Y = y.reshape(target.shape)
         cuts.age(multipliers)
         G = target.output(Y)
@@ -238,7 +279,7 @@ def _closed(
 def least_penalised(A: Float64, r: Float64, kappa: float) -> tuple[Float64, Float64, float]:
     """min (κ/2)‖x‖² + t  s.t.  Ax ≥ r − t, t ≥ 0, by the root of V'(t) = −1 with V(t) = min (κ/2)‖x‖², Ax ≥ r − t.
 
-    V is convex with V'(t) = −Σ multipliers, which bisection brings to 1.
+    −V'(t) is the sum of the multipliers, decreasing and piecewise linear, so that false position ends soon.
 
     Args:
         A, r: (k, m) and (k,). kappa: κ > 0.
@@ -250,24 +291,25 @@ def least_penalised(A: Float64, r: Float64, kappa: float) -> tuple[Float64, Floa
     >>> x.round(6).tolist(), round(t, 6)
     ([1.0], 1.0)
     """
-    m = A.shape[1]
-    top = float(r.max(initial=0.0))
-    low, high = 0.0, max(top, 0.0)
-    best: tuple[Float64, Float64, float] = (np.zeros(m), np.zeros(len(r)), high)
-    if high == 0.0:
-        return best
-    for step in range(60):
-        t = low if step == 0 else 0.5 * (low + high)
+    low, high = 0.0, max(float(r.max(initial=0.0)), 0.0)
+    best: tuple[Float64, Float64, float] = (np.zeros(A.shape[1]), np.zeros(len(r)), high)
+    above, below, tiny = np.inf, -1.0, _SLOPE * high  # Σ multipliers − 1 at low and at high
+    t = low
+    for _ in range(_ROOT_STEPS):
+        if high - low <= tiny:
+            break
         found = least_norm(A, r - t)
         multipliers = None if found is None else _multipliers(A, found, kappa)
-        if found is None or multipliers is None or multipliers.sum() > 1.0:
-            low = t
-        else:
-            high, best = t, (found[0], multipliers, t)
-            if step == 0:
+        excess = np.inf if multipliers is None else float(multipliers.sum()) - 1.0
+        if found is not None and multipliers is not None and excess <= _SLOPE:
+            high, below, best = t, excess, (found[0], multipliers, t)
+            above *= 0.5  # Illinois: the other end loses weight
+            if t == 0.0 or excess >= -_SLOPE:
                 break
-        if high - low <= _SLOPE * top:
-            break
+        else:
+            low, above, below = t, excess, 0.5 * below
+        t = 0.5 * (low + high) if np.isinf(above) else (low * below - high * above) / (below - above)
+        t = min(max(t, low + 0.01 * (high - low)), high - 0.01 * (high - low))
     return best
 
 
