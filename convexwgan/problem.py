@@ -199,8 +199,10 @@ class Problem:
         check_equal_masses(self.wgan, int(self.X.shape[0]), self.n_fake, self.normalize)
         check_warm_start(warm_start, self)
         self._forget_changed_data()
-        candidate, times = self._candidate(route, limits, callback, start_of(warm_start, self) if route.method == "convex_concave" else None)
-        solution = judged(self, candidate, route.method, WeightRun(limits, method, callback, warm_start), times)
+        start = start_of(warm_start, self) if route.method == "convex_concave" else None
+        candidate, times = self._candidate(route, limits, callback, start)
+        run = WeightRun(limits.after(times["run"]), method, callback, warm_start)
+        solution = judged(self, candidate, route.method, run, times)
         solution = better_of(solution, warm_start, self)
         if callback is not None:
             report = {"lower": solution.bound, "upper": solution.value, "seconds": solution.stats.seconds}

@@ -30,6 +30,8 @@ logger = logging.getLogger("convexwgan")
 Callback = Callable[[dict[str, Any]], object]
 
 _MAX_STEPS = 200
+_SHARE_OF_OUTPUT = 0.6
+"""Of the time limit, where the weights of a ReLU generator come second."""
 
 
 @dataclass
@@ -83,7 +85,8 @@ def solve_features(
     began = time.perf_counter()
     search, game = Search.of(limits.options), feature_game(data)
     found, table, lower = _from_below(data, game, limits)
-    deadline = np.inf if limits.time_limit is None else began + limits.time_limit
+    share = _SHARE_OF_OUTPUT if form.generator.kind == "relu" else 1.0
+    deadline = np.inf if limits.time_limit is None else began + share * limits.time_limit
     run = _Run(game, lower, deadline, callback, limits.tol, began)
     stopped = found.stopped if found.stopped == "interrupt" else None
     given = None if start is None else game.coordinates(start)

@@ -26,7 +26,7 @@ _KEPT_IDLE = 6
 _STALLED, _NEARLY_STALLED = 1e-6, 1e-3
 _LOOSE = 3e-3
 """Of β_d: how far outputs may be off until the descent has nearly stalled."""
-_SLOPE, _ROOT_STEPS = 1e-7, 60
+_SLOPE, _ROOT_STEPS, _NEWTON_STEPS = 1e-7, 60, 40
 _PATIENCE, _LEAST_PROGRESS = 5, 0.95
 """Elastic steps without a smaller violation, after which a start is given up; prices are bounded; β is made smaller by 0.1 %."""
 _CHEAPEST, _DEAREST, _TIGHT = 1e2, 1e8, 1e-3
@@ -258,12 +258,15 @@ def _closed(
         A, r = cuts.program(target, G0)
         if target.beta is None:
             y, multipliers, t = least_penalised(A, r, target.kappa)
-        else:
-            t = target.beta if price is None else target.beta * (1.0 - _TIGHT)
-            solved = least_norm(A, r - t, size, price)
+        elif price is None:
+            t = target.beta
+            solved = least_norm(A, r - t, size)
             if solved is None:
                 return None
             y, multipliers = solved
+        else:
+            t = target.beta * (1.0 - _TIGHT)
+            y, multipliers = least_elastic(A, r - t, price, (Y0 if found is None else found[0]).ravel())
         Y = y.reshape(target.shape)
         cuts.age(multipliers)
         G = target.output(Y)
@@ -274,6 +277,42 @@ def _closed(
         if not cuts.add(target, gaps, t + 0.5 * slack, G):
             break
     return found
+
+
+def least_elastic(A: Float64, b: Float64, price: float, start: Float64) -> tuple[Float64, Float64]:
+    """min ½‖x‖² + (price/2)‖(b − Ax)₊‖² by Newton's method: quadratic once the violated rows J are known.
+
+    x ← x + t((I + price·A_JᵀA_J)⁻¹ price·A_Jᵀb_J − x), t halved until the objective falls.
+
+    Args:
+        A, b: (k, m) and (k,). start: (m,).
+
+    Returns:
+        (x, multipliers price·(b − Ax)₊).
+
+    >>> x, y = least_elastic(np.array([[1.0]]), np.array([2.0]), 1.0, np.zeros(1))
+    >>> x.tolist(), y.tolist()
+    ([1.0], [1.0])
+    """
+    x = start
+
+    def objective(point: Float64) -> float:
+        return 0.5 * float(point @ point) + 0.5 * price * float(np.sum(np.maximum(b - A @ point, 0.0) ** 2))
+
+    value = objective(x)
+    for _ in range(_NEWTON_STEPS):
+        J = A @ x < b
+        H = np.eye(len(x)) + price * (A[J].T @ A[J])
+        step = np.linalg.solve(H, price * (A[J].T @ b[J])) - x
+        for t in 0.5 ** np.arange(20):
+            moved = x + t * step
+            following = objective(moved)
+            if following < value:
+                break
+        if not following < value * (1.0 - 1e-12):
+            break
+        x, value = moved, following
+    return x, np.asarray(price * np.maximum(b - A @ x, 0.0))
 
 
 def least_penalised(A: Float64, r: Float64, kappa: float) -> tuple[Float64, Float64, float]:

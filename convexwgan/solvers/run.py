@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from convexwgan.arrays import Float64
@@ -26,6 +26,12 @@ class Limits:
     time_limit: float | None
     verbose: bool
     options: Mapping[str, Any] | None
+
+    def after(self, seconds: float) -> Limits:
+        """What is left once so much time is spent, at least a tenth: the weights of a ReLU generator come second."""
+        if self.time_limit is None:
+            return self
+        return replace(self, time_limit=max(self.time_limit - seconds, 0.1 * self.time_limit))
 
     def check(self, method: str) -> None:
         """Refuse what ``method`` cannot honour.
