@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from convexwgan.arrays import Array, Float64, as_samples, to_numpy64
 from convexwgan.certificates.adversary import read_adversary, read_array
 from convexwgan.certificates.audit import Audit
-from convexwgan.certificates.certificate import Certificate, Check
+from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.claimed_weights import read_weights
 from convexwgan.certificates.measures import (
     EPS,
     AttainedMeasure,
+    DualBound,
     MeasureEvidence,
     attain_measure,
     bound_checks,
@@ -30,6 +31,7 @@ from convexwgan.certificates.measures import (
     scope_of,
 )
 from convexwgan.certificates.moments import latents_of
+from convexwgan.certificates.sampled_infeasibility import sampled_infeasibility
 from convexwgan.certificates.zonotope_moments import Ellipsoid, moment_bound, shape_of_noise
 from convexwgan.spec.latent import DrawnNoise
 
@@ -52,7 +54,7 @@ class SampledEvidence(MeasureEvidence):
         own = float(self.wgan.regularizer.strength)
         if self.wgan.regularizer.kind == "weights":
             return 0.5 * own * float(np.vdot(W, W))
-        return 0.5 * own * self.latents.weight * float(np.vdot(G, G))
+        return 0.5 * own * float(self.latents.weight) * float(np.vdot(G, G))
 
     @cached_property
     def ellipsoid(self) -> Ellipsoid:
@@ -71,56 +73,78 @@ def gather_sampled(wgan: Any, X: Array, Z: Any, normalize: Literal["sum", "mean"
     rows = as_samples(Z.array if isinstance(Z, DrawnNoise) else Z, "Z")
     n = int(rows.shape[0])
     real = gather_measure(wgan, X, n, normalize)
-    return SampledEvidence(
-        wgan, to_numpy64(as_samples(X, "X")), real.real, real.mass, normalize, real.beta, latents, n
-    )
+    return SampledEvidence(wgan, to_numpy64(as_samples(X, "X")), real.real, real.mass, normalize, real.beta, latents, n)
 
 
 def certify_sampled(
     evidence: SampledEvidence, claim: Claim, *, tol: float, repair: bool, scales: tuple[float, float]
 ) -> Audit:
     """The certificate that weights (or a network), a discriminator and moment multipliers earn; see ``certify``."""
-    adversary, dual_checks = read_adversary(evidence, claim)
-    empty = np.zeros((0, evidence.dim + evidence.has_bias))
-    u, v = (empty, np.zeros(0)) if adversary is None else (adversary.u, adversary.v)
-    dual = measure_bound(evidence, u, v, scales)
-    table, table_checks = _read_table(evidence, claim)
-    moments = None if table is None else moment_bound(evidence, table)
-    is_moment = moments is not None and moments.value > dual.value
-    lower = moments.value if moments is not None and is_moment else dual.value
+    proof = _proof(evidence, claim, scales)
     W, _, weight_checks = read_weights(evidence, claim)
-    checks = (*dual_checks, *table_checks, *weight_checks)
-    if moments is not None and is_moment:
-        checks = (*checks, moments.check)
-        proof = Audit(_blank(), None, output_multiplier=moments.table)
-    else:
-        proof = Audit(_blank(), None, dual.u, dual.v)
-    is_proven = is_moment or dual.is_proven
-    if W is None:
-        found = Certificate(
-            lower, np.inf, np.inf, scope_of(is_proven), checks, tol=tol, scale=evidence.scale, has_candidate=False
+    checks = (*proof.checks, *weight_checks)
+    attained = None if W is None else _attain(evidence, W)
+    if attained is None or attained.violation > tol:
+        infeasibility, found = sampled_infeasibility(evidence)
+        if infeasibility is not None:
+            return _infeasible(evidence, infeasibility, found, tol)
+    if W is None or attained is None:
+        scope = scope_of(proof.is_proven)
+        found_none = Certificate(
+            proof.lower, np.inf, np.inf, scope, checks, tol=tol, scale=evidence.scale, has_candidate=False
         )
-        return replace(proof, certificate=found)
-    attained = _attain(evidence, W)
+        return replace(proof.audit, certificate=found_none)
     weights = claim.weights
     if repair and claim.hidden is None:
         nothing = _attain(evidence, np.zeros_like(W), np.inf if evidence.beta is None else evidence.beta)
         if nothing.violation == 0.0 and nothing.value <= attained.value:
             attained, weights = nothing, np.zeros_like(np.asarray(claim.weights))
     certificate = Certificate(
-        lower,
+        proof.lower,
         attained.value,
         attained.violation,
-        scope_of(attained.is_proven and is_proven),
-        (*checks, *bound_checks(attained, dual)),
+        scope_of(attained.is_proven and proof.is_proven),
+        (*checks, *bound_checks(attained, proof.dual)),
         tol=tol,
         scale=evidence.scale,
     )
-    return replace(proof, certificate=certificate, weights=weights, repaired=weights is not claim.weights)
+    return replace(proof.audit, certificate=certificate, weights=weights, repaired=weights is not claim.weights)
 
 
-def _blank() -> Certificate:
-    return Certificate(0.0, np.inf, np.inf, "sampled", ())
+class _Proof(NamedTuple):
+    """The better lower bound, the arrays that prove it, and the discriminator's own."""
+
+    lower: float
+    audit: Audit
+    checks: tuple[Check, ...]
+    dual: DualBound
+    is_proven: bool
+
+
+def _proof(evidence: SampledEvidence, claim: Claim, scales: tuple[float, float]) -> _Proof:
+    """The discriminator's bound or, where they prove more, the multipliers': no discriminator is claimed then."""
+    adversary, dual_checks = read_adversary(evidence, claim)
+    empty = np.zeros((0, evidence.dim + evidence.has_bias))
+    u, v = (empty, np.zeros(0)) if adversary is None else (adversary.u, adversary.v)
+    dual = measure_bound(evidence, u, v, scales)
+    table, table_checks = _read_table(evidence, claim)
+    checks, blank = (*dual_checks, *table_checks), Certificate(0.0, np.inf, np.inf, "sampled", ())
+    moments = None if table is None else moment_bound(evidence, table)
+    if moments is not None and moments.value > dual.value:
+        audit = Audit(blank, None, output_multiplier=moments.table)
+        return _Proof(moments.value, audit, (*checks, moments.check), dual, True)
+    return _Proof(dual.value, Audit(blank, None, dual.u, dual.v), checks, dual, dual.is_proven)
+
+
+def _infeasible(
+    evidence: SampledEvidence, infeasibility: Infeasibility, checks: tuple[Check, ...], tol: float
+) -> Audit:
+    proven = Check("infeasibility proven from the data", True, infeasibility.text)
+    found = Certificate(
+        np.inf, np.inf, np.inf, "exhaustive", (proven, *checks), infeasibility=infeasibility, tol=tol,
+        scale=evidence.scale, has_candidate=False,
+    )  # fmt: skip
+    return Audit(found, None)
 
 
 def _attain(evidence: SampledEvidence, W: Float64, hopeless: float = np.inf) -> AttainedMeasure:

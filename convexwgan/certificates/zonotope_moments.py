@@ -91,7 +91,7 @@ class MomentBound:
 
 
 def moment_bound(evidence: SampledEvidence, table: Float64) -> MomentBound:
-    """The semidefinite lower bound that multipliers [u | μ τ λ ν], shape (k, d + 4), prove, at their best common factor.
+    """The semidefinite lower bound that multipliers [u | μ τ λ ν], (k, d + 4), prove at their best common factor.
 
     Valid for every factor θ ≥ 0 on (μ, λ, ν) that leaves N ⪰ 0 and, under a norm bound, Σ(4μτ + λ + 2ν) ≤ 1.
     """
@@ -101,8 +101,12 @@ def moment_bound(evidence: SampledEvidence, table: Float64) -> MomentBound:
     shape, kappa = evidence.ellipsoid, 0.5 * float(evidence.wgan.regularizer.strength)
     h = evidence.weights @ np.maximum(evidence.X @ u.T, 0.0)
     beta, reach = evidence.beta or 0.0, 1.0 if evidence.has_bias else 2.0
-    terms = np.stack([mu * (4.0 * tau * (h - beta) - tau**2), -lam * (h + beta), nu * (u @ evidence.real.m - reach * beta)])
-    sizes = mu * (4.0 * tau * (h + beta) + tau**2) + lam * (h + beta) + nu * (np.abs(u @ evidence.real.m) + reach * beta)
+    terms = np.stack(
+        [mu * (4.0 * tau * (h - beta) - tau**2), -lam * (h + beta), nu * (u @ evidence.real.m - reach * beta)]
+    )
+    sizes = (
+        mu * (4.0 * tau * (h + beta) + tau**2) + lam * (h + beta) + nu * (np.abs(u @ evidence.real.m) + reach * beta)
+    )
     rounding = 8.0 * EPS * math.sqrt(len(evidence.X) + d) * float(sizes.sum())
     gain = float(terms.sum()) - rounding
     y = (lam - nu - 2.0 * mu * tau) @ u

@@ -26,8 +26,8 @@ logger = logging.getLogger("convexwgan")
 _SHARE = 0.4
 """Of the time limit, for the lower bound."""
 _FEW_CELLS = 20_000
-_BIASED = 5e-3
-"""With a bias the exchange converges slowly, and the gap to finitely many outputs is wider than this."""
+_BIASED, _FEW = 5e-3, 8
+"""With a bias and more samples the exchange converges slowly, and the gap to finitely many outputs is wider than this."""
 
 
 def relaxed(data: GameData) -> GameData:
@@ -44,7 +44,9 @@ def measure_candidate(data: GameData, limits: Limits) -> tuple[Candidate, float]
     """The population game's measure and discriminator for ``relaxed(data)``, and what the discriminator proves."""
     game = relaxed(data)
     bias, rank = game.wgan.players[0].bias, len(data.spectrum[0])
-    tol = _BIASED if bias else 1e-7 if rank < 3 else 1e-4
+    tol = 1e-7 if rank < 3 else 1e-4
+    if bias and data.n_real > _FEW:
+        tol = _BIASED
     share = None if limits.time_limit is None else _SHARE * limits.time_limit
     part = replace(limits, time_limit=share, max_iter=None, tol=max(tol, min(limits.tol, 1e-7)), options=None)
     found = solve_population(Form(Stage.MEASURE_GAME, game.wgan, game.normalize), game, part)

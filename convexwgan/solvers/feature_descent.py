@@ -106,9 +106,7 @@ def solve_features(
     stats = {"steps": run.steps, "starts": run.starts, "rng": search.rng}
     stats["neurons"] = 0 if found.neurons is None else len(found.neurons.v)
     multipliers = {} if table is None else {"H": table}
-    return Candidate(
-        weights=weights, neurons=found.neurons, multipliers=multipliers, stopped=stopped, stats=stats
-    )
+    return Candidate(weights=weights, neurons=found.neurons, multipliers=multipliers, stopped=stopped, stats=stats)
 
 
 def _from_below(data: GameData, game: FeatureGame, limits: Limits) -> tuple[Candidate, Float64 | None, float]:

@@ -16,9 +16,7 @@ _STARTS, _STARTS_MANY = 24, 8
 _SIZES = (0.1, 0.3, 1.0)
 
 
-def starts(
-    target: NeuronTarget, measure: Float64 | None, given: Float64 | None, search: Search
-) -> Iterator[Float64]:
+def starts(target: NeuronTarget, measure: Float64 | None, given: Float64 | None, search: Search) -> Iterator[Float64]:
     """Points Y (p, d) to descend from, in the order of what they promise.
 
     Args:

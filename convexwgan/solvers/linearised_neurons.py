@@ -28,8 +28,9 @@ _LOOSE = 3e-3
 """Of β_d: how far outputs may be off until the descent has nearly stalled."""
 _SLOPE, _ROOT_STEPS, _NEWTON_STEPS = 1e-7, 60, 40
 _PATIENCE, _LEAST_PROGRESS = 5, 0.95
-"""Elastic steps without a smaller violation, after which a start is given up; prices are bounded; β is made smaller by 0.1 %."""
+"""Elastic steps without a smaller violation, after which a start is given up."""
 _CHEAPEST, _DEAREST, _TIGHT = 1e2, 1e8, 1e-3
+"""The range of the elastic price, and by how much of itself β is made smaller there."""
 
 Gaps = tuple[tuple[Float64, Float64], tuple[Float64, Float64]]
 """Neurons (k, d [+ 1]) and values where h_X − h_G, and where h_G − h_X, is largest."""
@@ -121,7 +122,7 @@ def _planar_gaps(rows: Float64, weights: Float64) -> Gaps:
 
 @dataclass(eq=False)
 class _Cuts:
-    """Neurons of the reverse-convex half, tangents ⟨A, Y⟩ + c ≤ h_X + β of the convex half, and how long each was idle."""
+    """Neurons of the reverse-convex half, tangents ⟨A, Y⟩ + c ≤ h_X + β of the convex half; how long each idled."""
 
     below: Float64
     above: Float64
@@ -195,7 +196,7 @@ def descend(target: NeuronTarget, Y: Float64, offer: Offer, max_steps: int, dead
 
 
 class _Walk:
-    """Where the descent is: iterate, whether its steps are elastic, how loosely programs are closed, what was gained."""
+    """Where the descent is: the iterate, whether steps are elastic, how loosely programs are closed, the gains."""
 
     def __init__(self, target: NeuronTarget, Y: Float64) -> None:
         self.target, self.Y = target, Y

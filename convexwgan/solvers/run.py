@@ -90,9 +90,9 @@ def run_form(
         return solve_joint_weights(form, data, limits, callback)
     from convexwgan.solvers.closed_form import solve_closed_form
 
-    start = time.perf_counter()
+    began = time.perf_counter()
     candidate = solve_closed_form(form, data)
-    late = limits.time_limit is not None and time.perf_counter() - start > limits.time_limit
+    late = limits.time_limit is not None and time.perf_counter() - began > limits.time_limit
     return candidate.having(stopped="time_limit") if late else candidate
 
 

@@ -95,7 +95,7 @@ def _solved(
     cp = load_cvxpy()
     d = U.shape[1]
     S, s, r = cp.Variable((d, d), symmetric=True), cp.Variable(d), cp.Variable(len(U), nonneg=True)
-    t = cp.Variable(nonneg=True) if beta is None else beta
+    t: Any = cp.Variable(nonneg=True) if beta is None else beta
     heights = cp.sum(cp.multiply(U @ S, U), axis=1)
     wide = cp.square(r) <= heights
     high = s @ U.T <= h + t
