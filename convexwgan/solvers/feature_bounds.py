@@ -27,7 +27,7 @@ _SHARE = 0.4
 """Of the time limit, for the lower bound."""
 _FEW_CELLS = 20_000
 _BIASED, _FEW = 5e-3, 8
-"""With a bias and more samples the exchange converges slowly, and the gap to finitely many outputs is wider than this."""
+"""With a bias and more samples the exchange is slow, and the gap to finitely many outputs is wider than this."""
 
 
 def relaxed(data: GameData) -> GameData:
