@@ -102,6 +102,11 @@ class Form:
         return self.generator.kind == "linear" or (self.generator.kind in ("polynomial", "relu") and self.lifted)
 
     @property
+    def is_piecewise(self) -> bool:
+        """Whether what is left is the distance of piecewise means, which ReLU neurons see (Corollary 3.4)."""
+        return self.discriminator.kind == "relu" and self.stage in (Stage.DISTANCE, Stage.PENALTY)
+
+    @property
     def method(self) -> str | None:
         """What runs this form: closed_form, conic, saddle, column_generation, convex_concave; None before the end."""
         if self.stage in CLOSED_FORMS:
@@ -149,7 +154,8 @@ def _formula(form: Form) -> str:
     if form.stage in (Stage.DISTANCE, Stage.PENALTY):
         return _with_distance(form, cost, f"max_{{‖u‖≤1}} |1ᵀσ(Xu) − 1ᵀσ({output}u)|")
     if form.stage is Stage.CONVEX_CONCAVE:
-        return _with_distance(form, cost, "max_{‖u‖≤1} |h_X(u) − h_G(u)|")
+        u, at = ("‖u‖≤1,b", "u,b") if discriminator.bias else ("‖u‖≤1", "u")
+        return _with_distance(form, cost, f"max_{{{u}}} |h_X({at}) − h_G({at})|")
     if form.stage is Stage.MEASURE_GAME:
         return _with_distance(form, *_measure_texts(form))
     if form.stage is Stage.GAUSSIAN_PROGRAM:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from convexwgan.theory.convex_concave_free_generator import FreePiecewiseMeans
+from convexwgan.theory.convex_concave_linear_generator import LinearPiecewiseMeans
 from convexwgan.theory.corollary_3_1_mean_matching import MeanMatching
 from convexwgan.theory.corollary_3_2_covariance_matching import CovarianceMatching
 from convexwgan.theory.corollary_3_3_skip_connection import MeanAndCovarianceMatching
@@ -52,6 +53,7 @@ THEOREMS: tuple[Reduction, ...] = (
     PopulationGame(),
     GaussianNoise(),
     FreePiecewiseMeans(),
+    LinearPiecewiseMeans(),
     SortedOutputs(),
     LeastSpreadOutput(),
     CovarianceSaddle(),
