@@ -62,7 +62,8 @@ def real_data(n: int = 10_000) -> list[dict[str, Any]]:
             dist = problem.dist(solution.generator.output).value
             rows.append({"data": f"{loader}[:, {index}]", "n": n, "n_fake": n_fake, "distinct": len(np.unique(x)),
                          "method": solution.stats.method, "seconds": seconds, "status": solution.status.name,
-                         "relative_gap": solution.relative_gap, "dist": dist, "beta": wgan.players[0].beta})  # fmt: skip
+                         "relative_gap": solution.relative_gap,
+                         "dist": dist, "beta": wgan.players[0].beta})  # fmt: skip
     return rows
 
 

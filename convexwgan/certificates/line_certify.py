@@ -18,9 +18,11 @@ from convexwgan.certificates.latents import FreeLatents
 from convexwgan.certificates.line_bounds import Neurons, line_bound
 from convexwgan.certificates.line_games import LineEvidence
 from convexwgan.certificates.line_orders import multiplier_shape, sorted_bound, sorted_infeasibility
+from convexwgan.spec.user_functions import TRIALS, sees_order
 
 Checks = tuple[Check, ...]
 _NOTICEABLE = 1e-7
+_CONJUGATE = "conjugate of the regulariser"
 
 
 def certify_line(evidence: LineEvidence, claim: Claim, *, tol: float, repair: bool = True) -> Audit:
@@ -51,6 +53,7 @@ def certify_line(evidence: LineEvidence, claim: Claim, *, tol: float, repair: bo
         w, moved = _repaired(evidence, w, dist, dtype)
         dist = evidence.dist(w)
     proof = _best_proof(evidence, D, M, math.inf if w is None else evidence.cost(w))
+    checks += _assumptions(evidence)
     penalty = dist if evidence.beta is None else 0.0
     certificate = Certificate(
         proof.lower,
@@ -74,11 +77,27 @@ class _Proof(NamedTuple):
 def _best_proof(evidence: LineEvidence, D: Neurons, M: Float64 | None, paid: float) -> _Proof:
     """The discriminator's bound, or where they prove more the multipliers', for which no discriminator is claimed."""
     blank = Certificate(0.0, math.inf, math.inf, "exhaustive", ())
+    if evidence.regularizer.kind == "custom":
+        return _Proof(-math.inf if M is None else sorted_bound(evidence, M), Audit(blank, None, output_multiplier=M))
     lower, found = line_bound(evidence, D, paid)
     ordered = 0.0 if M is None else sorted_bound(evidence, M)
     if M is not None and ordered > lower + _NOTICEABLE * ordered:
         return _Proof(ordered, Audit(blank, None, output_multiplier=M))
     return _Proof(lower, Audit(blank, None, found.u[:, None], found.v, neurons_b=found.b))
+
+
+def _assumptions(evidence: LineEvidence) -> Checks:
+    """What a bound on a custom cost rests on: its conjugate, on trust, and no order of the outputs, tried."""
+    value, conjugate = evidence.regularizer.value, evidence.regularizer.conjugate
+    if evidence.regularizer.kind != "custom":
+        return ()
+    trust = () if conjugate is None else (Check(_CONJUGATE, True, "assumed: user-supplied conjugate"),)
+    if value is None:
+        return trust
+    unit = float(np.abs(evidence.x).max()) or 1.0
+    holds = not sees_order(value, evidence.n_fake, unit)
+    text = f"assumed: {TRIALS} permutations of random outputs left it alone" if holds else "a permutation changed it"
+    return (*trust, Check("no order of the outputs changes the custom cost", holds, text))
 
 
 def _infeasible(evidence: LineEvidence, infeasibility: Infeasibility, M: Float64, checks: Checks, tol: float) -> Audit:
@@ -93,7 +112,8 @@ def _infeasible(evidence: LineEvidence, infeasibility: Infeasibility, M: Float64
 def _repaired(evidence: LineEvidence, w: Float64, dist: float, dtype: np.dtype[np.floating]) -> tuple[Float64, bool]:
     """Outputs 0 where those are feasible, which nothing beats; else what is too far moved towards the data."""
     nothing = np.zeros_like(w)
-    if evidence.beta is not None and evidence.dist(nothing) <= evidence.beta:
+    within = evidence.beta is not None and evidence.dist(nothing) <= evidence.beta
+    if within and (evidence.regularizer.kind != "custom" or evidence.cost(nothing) <= evidence.cost(w)):
         return nothing, bool(w.any())
     if evidence.violation(dist) > 0.0 and math.isfinite(dist):
         closer = _towards_data(evidence, w, dist, dtype)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from convexwgan.arrays import Array, Float64, as_samples, to_numpy64
-from convexwgan.certificates.costs import vector_norm
+from convexwgan.certificates.costs import cost_of
 from convexwgan.certificates.latents import EPS, Latents
 from convexwgan.certificates.moments import Normalize, latents_of
 from convexwgan.errors import InputError
@@ -61,10 +61,11 @@ class LineEvidence:
         return 4.0 * EPS * math.sqrt(len(self.x) + self.n_fake)
 
     def cost(self, w: Float64) -> float:
-        """R_g of outputs w (n_f,)."""
+        """R_g of outputs w (n_f,); inf for a custom cost without ``value``."""
         if self.regularizer.kind == "output":
             return 0.5 * self.regularizer.strength * self.latents.weight * float(w @ w)
-        return self.regularizer.strength * vector_norm(w, self.regularizer.p)
+        paid = cost_of(self.regularizer, w[:, None])
+        return math.inf if math.isnan(paid) else paid
 
     def dist(self, w: Float64) -> float:
         """max over u = ±1 and b of |w_rΣ(ux_i + b)₊ − w_fΣ(uw_j + b)₊|, at every kink b; inf for different masses.
@@ -88,7 +89,8 @@ class LineEvidence:
         if self.beta is None:
             return self.size
         places = ((np.arange(self.n_fake) + 0.5) * (len(self.x) / self.n_fake)).astype(np.int64)
-        return self.cost(self.x[places])
+        paid = abs(self.cost(self.x[places]))
+        return paid if math.isfinite(paid) else 0.0
 
     def violation(self, dist: float) -> float:
         """max(0, dist − β_d)/max(β_d, 1e-8·w_rΣ|x_i|)."""
