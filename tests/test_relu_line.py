@@ -185,7 +185,7 @@ def test_pairs_beyond_the_theorem_are_refused_with_a_reason() -> None:
     x = np.zeros((3, 1)) + 1.0
     D = Discriminator.relu(beta=0.5, bias=True)
     for generator, regularizer, reason in [
-        (Generator.linear(), Regularizer.output(), "cannot be sorted"),
+        (Generator.linear(), Regularizer.norm(1), "cannot be sorted"),
         (Generator.relu(), Regularizer.weights(), "see the order"),
     ]:
         Z = np.eye(3) if generator.needs_noise else None

@@ -30,7 +30,8 @@ def gather_evidence(
     """
     if _is_measure_game(wgan) and normalize in ("sum", "mean"):
         return gather_measure(wgan, X, n_fake, normalize)
-    collect = gather_line if is_line_game(wgan, X) else gather
+    is_line = is_line_game(wgan, X) and latent is None and not isinstance(Z, Latent)
+    collect = gather_line if is_line else gather
     return collect(wgan, X, Z=Z, latent=latent, n_fake=n_fake, normalize=normalize)
 
 

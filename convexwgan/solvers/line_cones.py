@@ -11,19 +11,24 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import numpy as np
 
-from convexwgan.arrays import Float64
+from convexwgan.arrays import Float64, like, to_numpy64
 from convexwgan.solvers.ordered_sums import OrderedSums, Rows, least_point, least_value
+from convexwgan.solvers.run import Limits
+from convexwgan.theory.candidate import Candidate
+from convexwgan.theory.data import GameData
+from convexwgan.theory.forms import Form
+from convexwgan.theory.ordered_cones_on_the_line import LARGEST_RANK
 
-LARGEST_RANK = 6
-"""Dimensions up to which cones are branched on: 2^r of them at the root."""
 _DEEPEST = 48
 _STARTS = 12
+_MOST_CONES = 20_000
 Report = Callable[[float, float], None]
 
 
@@ -72,6 +77,60 @@ class _State:
             self.c, self.upper = found, 0.5 * float(found @ found)
 
 
+def solve_line_cones(
+    form: Form, data: GameData, limits: Limits, callback: Callable[[dict[str, Any]], object] | None = None
+) -> Candidate:
+    """The weights W = Ec of the best output found, the tree of cones as ``multipliers["H"]``.
+
+    H (r + N, p): the rows of Eᵀ, then one code a node in the first column, parents before their halves.
+    """
+    start = time.perf_counter()
+    E, B = _frame(data)
+    game = OrderedSums.of(to_numpy64(data.X)[:, 0], B, data.fake_weight)
+    strength = form.regularizer.strength
+
+    def report(lower: float, upper: float) -> None:
+        seconds = time.perf_counter() - start
+        if callback is not None:
+            callback({"stage": "global", "lower": strength * lower, "upper": strength * upper, "seconds": seconds})
+
+    until = None if limits.time_limit is None else start + limits.time_limit
+    found = search_cones(
+        game, data.beta, tol=limits.tol, max_nodes=limits.max_iter or _MOST_CONES, until=until, report=report
+    )
+    users = to_numpy64(data.in_users_units(E))
+    multipliers = {"H": _encoded(users, found.roots)} if found.roots else {}
+    weights = None if found.c is None else like(data.moments.first, E @ found.c[:, None])
+    return Candidate(weights=weights, multipliers=multipliers, stopped=found.stopped, stats={"cones": found.nodes})
+
+
+def _frame(data: GameData) -> tuple[Float64, Float64]:
+    """E (p, r) with R_g(Ec) = (β_g/2)‖c‖², and B = ZE (m, r): Z = UsVᵀ gives V/(s√w_f), or V where W is paid for."""
+    spectrum, Z = data.latent_spectrum, to_numpy64(data.features)
+    E = to_numpy64(spectrum.vectors)
+    if data.wgan.regularizer.of == "output":
+        E = E / np.sqrt(to_numpy64(spectrum.values))
+    return E, Z @ E
+
+
+def _encoded(E: Float64, roots: tuple[Cone, ...]) -> Float64:
+    """Eᵀ, then the codes of all nodes: 0 a leaf, 1 + ir + j an edge that was halved."""
+    rank = E.shape[1]
+    codes = [0 if cone.edge is None else 1 + cone.edge[0] * rank + cone.edge[1] for cone in _preorder(roots)]
+    table = np.zeros((rank + len(codes), len(E)))
+    table[:rank], table[rank:, 0] = E.T, codes
+    return table
+
+
+def _preorder(roots: tuple[Cone, ...]) -> Iterator[Cone]:
+    """Every cone, before its halves."""
+    stack = list(roots)[::-1]
+    while stack:
+        cone = stack.pop()
+        yield cone
+        stack.extend(cone.children[::-1])
+
+
 def search_cones(
     game: OrderedSums,
     beta: float,
@@ -100,7 +159,7 @@ def search_cones(
     """
     state = _State(game, beta)
     rank = game.B.shape[1]
-    if game.dist(np.zeros(rank)) <= beta:
+    if rank == 0 or game.dist(np.zeros(rank)) <= beta:
         return ConeSearch(np.zeros(rank), 0.0, 0.0, (), 0, None)
     for start in starts(game, np.random.default_rng(rng)):
         state.offer(start)
@@ -176,9 +235,9 @@ def _bound(state: _State, cone: Cone) -> None:
 def descended(game: OrderedSums, beta: float, c: Float64, *, rounds: int = 30) -> Float64 | None:
     """Convex–concave steps from c: the reverse convex half by the order of c, the convex half by cuts; None in vain.
 
-    An infeasible c is first made feasible at the distance that it has, which is then lowered to β.
+    Where the order of c holds nothing feasible, c is first improved at a distance near the one it has, then lowered.
     """
-    level = max(beta, game.dist(c))
+    level = _lowered(game, max(beta, game.dist(c)), beta, c)
     for _ in range(rounds):
         found = _restricted(game, level, c)
         if found is None:
@@ -192,7 +251,7 @@ def descended(game: OrderedSums, beta: float, c: Float64, *, rounds: int = 30) -
 
 
 def _lowered(game: OrderedSums, level: float, beta: float, c: Float64) -> float:
-    """β where the order of c allows it, else the geometric mean of what it has and β, or 0.9 of the way that is left."""
+    """β where the order of c allows it, else the geometric mean with β, at most 0.9 of what there is."""
     if level == beta or _restricted(game, beta, c) is not None:
         return beta
     return max(beta, min(0.9 * level, math.sqrt(level * beta)))

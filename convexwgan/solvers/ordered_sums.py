@@ -96,7 +96,7 @@ class OrderedSums:
 
         ``values`` (K, r): Q_w at the kinks for each ray.
         """
-        inverse = np.linalg.inv(rays)
+        inverse = np.asarray(np.linalg.inv(rays), dtype=np.float64)
         cone = Rows(inverse, np.zeros(len(inverse)), np.zeros(len(inverse)))
         return Rows.joined(self._reverse(values @ inverse), cone)
 

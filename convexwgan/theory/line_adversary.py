@@ -26,14 +26,18 @@ _STEP = 6e-6
 _DIFFERENCE = 1e-9
 
 
-def line_neurons(spread: LeastSpread, x: Float64, data: GameData) -> Neurons:
-    """D as neurons u = ±1 (k, 1), biases b (k,) and weights v (k,), zero weights left out."""
+def line_neurons(spread: LeastSpread, x: Float64, data: GameData, regularizer: Regularizer | None = None) -> Neurons:
+    """D as neurons u = ±1 (k, 1), biases b (k,) and weights v (k,), zero weights left out.
+
+    ``regularizer``: a cost of outputs, the problem's own by default.
+    """
+    regularizer = data.wgan.regularizer if regularizer is None else regularizer
     levels, sizes = spread.levels, np.asarray(spread.sizes * (data.n_fake / data.n_real), dtype=np.float64)
-    psi, phi = _marginal(data.wgan.regularizer, levels, sizes, data.fake_weight)
+    psi, phi = _marginal(regularizer, levels, sizes, data.fake_weight)
     steps = np.diff(psi)
     heights = np.diff(psi * levels - phi)
     between = np.divide(heights, steps, out=0.5 * (levels[1:] + levels[:-1]), where=steps > 0.0)
-    if math.isinf(data.wgan.regularizer.p):  # no w with |w_i| ≤ r is feasible, r just below the largest level
+    if math.isinf(regularizer.p):  # no w with |w_i| ≤ r is feasible, r just below the largest level
         between = levels[:-1] * (1.0 - _JUST_BELOW) if psi[0] < 0.0 else levels[1:] * (1.0 - _JUST_BELOW)
     between = np.clip(between, levels[:-1], levels[1:])
     right = _share_looking_right(spread, psi)

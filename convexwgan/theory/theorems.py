@@ -18,6 +18,7 @@ from convexwgan.theory.matched_spectra import MatchedSpectra
 from convexwgan.theory.mean_shrinkage import MeanShrinkage
 from convexwgan.theory.mean_zonotope import MeanZonotope
 from convexwgan.theory.moment_program import MomentProgram
+from convexwgan.theory.ordered_cones_on_the_line import OrderedCones
 from convexwgan.theory.population_game import PopulationGame
 from convexwgan.theory.reduction import Reduction
 from convexwgan.theory.s_lemma_moment_matching import MomentMatching
@@ -52,6 +53,7 @@ THEOREMS: tuple[Reduction, ...] = (
     FreePiecewiseMeans(),
     SortedOutputs(),
     LeastSpreadOutput(),
+    OrderedCones(),
     CovarianceSaddle(),
     CoupledGame(),
 )
