@@ -31,7 +31,7 @@ def gather_evidence(
     Raises:
         InputError: no judge knows the game.
     """
-    if is_line_game(wgan, X):
+    if is_line_game(wgan, X) and latent is None and not isinstance(Z, Latent):
         return gather_line(wgan, X, Z=Z, latent=latent, n_fake=n_fake, normalize=normalize)
     if normalize in ("sum", "mean") and _is_measure_game(wgan):
         return gather_measure(wgan, X, n_fake, normalize)

@@ -39,6 +39,7 @@ class Stage(Enum):
     COVARIANCE_PROGRAM = "semidefinite program in S"
     MOMENT_PROGRAM = "semidefinite program in (S, s)"
     COVARIANCE_SADDLE = "game in second moments"
+    LINE_CONES = "search over cones of weights, closed by bounds"
     LINE_SADDLE = "game of neurons by activation patterns"
     MEASURE_GAME = "linear program over measures"
     CONVEX_CONCAVE = "convex–concave program in the output"
@@ -108,7 +109,7 @@ class Form:
 
     @property
     def method(self) -> str | None:
-        """What runs this form: closed_form, conic, saddle, column_generation, convex_concave; None before the end."""
+        """What runs this form: closed_form, conic, column_generation, convex_concave, saddle, global, or None."""
         if self.stage in CLOSED_FORMS:
             return "closed_form"
         if self.stage in SADDLE_FORMS:
@@ -117,6 +118,8 @@ class Form:
             return "column_generation"
         if self.stage is Stage.CONVEX_CONCAVE:
             return "convex_concave"
+        if self.stage is Stage.LINE_CONES:
+            return "global"
         return "conic" if self.stage in CONIC_FORMS else None
 
     @property
@@ -149,7 +152,7 @@ def _formula(form: Form) -> str:
         value = "1ᵀD(X) − 1ᵀD(G)" if not mean else "mean D(X) − mean D(G)"
         decay = "" if discriminator.norm_bound else f" − {discriminator.beta_text} Σ_j |v_j|"
         return f"min_G max_D {value} + {cost}{decay}"
-    if form.stage in (Stage.LEAST_SPREAD, Stage.LINE_PROGRAM, Stage.LINE_SADDLE):
+    if form.stage in (Stage.LEAST_SPREAD, Stage.LINE_PROGRAM, Stage.LINE_CONES, Stage.LINE_SADDLE):
         return _with_distance(form, cost, "max_k |T_k(w) − T_k(x)|, |B_k(w) − B_k(x)|")
     if form.stage in (Stage.DISTANCE, Stage.PENALTY):
         return _with_distance(form, cost, f"max_{{‖u‖≤1}} |1ᵀσ(Xu) − 1ᵀσ({output}u)|")

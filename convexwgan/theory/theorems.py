@@ -20,6 +20,7 @@ from convexwgan.theory.matched_spectra import MatchedSpectra
 from convexwgan.theory.mean_shrinkage import MeanShrinkage
 from convexwgan.theory.mean_zonotope import MeanZonotope
 from convexwgan.theory.moment_program import MomentProgram
+from convexwgan.theory.ordered_cones_on_the_line import OrderedCones
 from convexwgan.theory.population_game import PopulationGame
 from convexwgan.theory.reduction import Reduction
 from convexwgan.theory.s_lemma_moment_matching import MomentMatching
@@ -56,6 +57,7 @@ THEOREMS: tuple[Reduction, ...] = (
     LinearPiecewiseMeans(),
     SortedOutputs(),
     LeastSpreadOutput(),
+    OrderedCones(),
     CovarianceSaddle(),
     CoupledGame(),
 )
