@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from convexwgan.arrays import Float64
@@ -19,6 +21,7 @@ from convexwgan.certificates.measures import (
     mixed_with_data,
     scope_of,
 )
+from convexwgan.certificates.sector_tree import tree_bound
 
 _ROUNDING = 1e-12
 
@@ -31,13 +34,16 @@ def certify_measure(
     empty = np.zeros((0, evidence.dim + evidence.has_bias))
     u, v = (empty, np.zeros(0)) if adversary is None else (adversary.u, adversary.v)
     dual = measure_bound(evidence, u, v, scales)
+    dual, tree, tree_checks = _better_tree(evidence, claim, dual)
+    dual_checks += tree_checks
+    lower_parts = {"neurons_u": dual.u, "neurons_v": dual.v} if tree is None else {}
     table, weight_checks = _read_table(evidence, claim)
     if table is None:
         found = Certificate(
             dual.value, np.inf, 0.0, scope_of(dual.is_proven), dual_checks + weight_checks, tol=tol,
             scale=evidence.scale, has_candidate=False,
         )  # fmt: skip
-        return Audit(found, None, dual.u, dual.v)
+        return Audit(found, None, **lower_parts, tree=tree)
     claimed = attain_measure(evidence, table)
     chosen = claimed
     if repair and evidence.samples is None and claimed.violation > _ROUNDING and claimed.is_proven:
@@ -54,7 +60,19 @@ def certify_measure(
     weights = claim.weights
     if chosen is not claimed:
         weights = chosen.table if evidence.samples is None else np.zeros((evidence.samples, evidence.dim))
-    return Audit(certificate, weights, dual.u, dual.v, repaired=chosen is not claimed)
+    return Audit(certificate, weights, **lower_parts, repaired=chosen is not claimed, tree=tree)
+
+
+def _better_tree(
+    evidence: MeasureEvidence, claim: Claim, dual: DualBound
+) -> tuple[DualBound, Mapping[str, Float64] | None, tuple[Check, ...]]:
+    """The lower bound of a claimed tree where that beats the discriminator's, else what there was."""
+    if claim.tree is None:
+        return dual, None, ()
+    found = tree_bound(evidence, claim.tree)
+    if found.value <= dual.value or not all(check.holds for check in found.checks):
+        return dual, None, () if all(check.holds for check in found.checks) else found.checks
+    return DualBound(found.value, 0.0, dual.u[:0], dual.v[:0], True), found.arrays, found.checks
 
 
 def _read_table(evidence: MeasureEvidence, claim: Claim) -> tuple[Float64 | None, tuple[Check, ...]]:

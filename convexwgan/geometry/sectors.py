@@ -41,37 +41,41 @@ def ray_sums(angles: Float64, neurons: Float64, v: Float64) -> Float64:
     return np.asarray(np.maximum(np.cos(angles[:, None] - neurons[None, :]), 0.0) @ v)
 
 
-def ray_maxima(neurons: Float64, v: Float64) -> Float64:
-    """Angles in [−π/2, 3π/2) that contain every local maximum of a(θ) = Σ_k v_k cos(θ − φ_k)₊.
-
-    >>> (ray_maxima(np.array([0.25 * np.pi]), np.ones(1)) / np.pi).tolist()
-    [0.25]
-    """
+def _pieces(neurons: Float64, v: Float64) -> tuple[Float64, Float64, Float64]:
+    """Where a(θ) changes its formula: first angles, ascending in [−π/2, 3π/2), widths, and the g of a(θ) = gᵀθ there."""
     kinks = np.concatenate([neurons - 0.5 * np.pi, neurons + 0.5 * np.pi])
     start = np.sort(np.mod(kinks - FIRST, TURN)) + FIRST
     width = np.diff(start, append=start[0] + TURN)
     active = np.cos((start + 0.5 * width)[:, None] - neurons[None, :]) > 0.0
-    gradients = active @ (v[:, None] * rays(neurons))
-    peaks = np.arctan2(gradients[:, 1], gradients[:, 0])
-    peaks = peaks[np.mod(peaks - start, TURN) <= width]
-    concave = kinks[np.concatenate([v, v]) < 0.0]
-    return np.asarray(np.mod(np.concatenate([peaks, concave]) - FIRST, TURN) + FIRST)
+    return start, width, np.asarray(active @ (v[:, None] * rays(neurons)))
 
 
 def sector_table(neurons: Float64, v: Float64, depth: int) -> tuple[Float64, Float64, Float64]:
     """max(0, max a(θ)) on every sector down to a depth: entry c of the table (2^{depth+1},) belongs to sector c.
 
-    Returns:
-        The table, the angles of ``ray_maxima``, and a(θ) there.
+    Args:
+        neurons, v: angles φ (k,), k ≥ 1, and weights (k,).
+        depth: the last sectors have width 2π/2^depth.
 
-    >>> table, _, _ = sector_table(np.zeros(1), np.ones(1), 2)
+    Returns:
+        The table, the angles of all local maxima of a(θ) in [−π/2, 3π/2), and a(θ) there.
+
+    >>> table, peaks, values = sector_table(np.array([0.25 * np.pi]), np.ones(1), 2)
     >>> table[1:].round(6).tolist()
-    [1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0]
+    [1.0, 1.0, 0.707107, 0.707107, 1.0, 0.707107, 0.0]
+    >>> (peaks / np.pi).tolist(), values.tolist()
+    ([0.25], [1.0])
     """
-    cells = 1 << depth
-    borders = ray_sums(FIRST + TURN / cells * np.arange(cells), neurons, v)
-    peaks = ray_maxima(neurons, v)
+    start, width, gradients = _pieces(neurons, v)
+    toward = np.arctan2(gradients[:, 1], gradients[:, 0])
+    inside = np.mod(toward - start, TURN) <= width
+    concave = np.concatenate([neurons - 0.5 * np.pi, neurons + 0.5 * np.pi])[np.concatenate([v, v]) < 0.0]
+    peaks = np.mod(np.concatenate([toward[inside], concave]) - FIRST, TURN) + FIRST
     values = ray_sums(peaks, neurons, v)
+    cells = 1 << depth
+    angles = FIRST + TURN / cells * np.arange(cells)
+    piece = gradients[np.searchsorted(start, angles, side="right") - 1]  # before the first: the last one
+    borders = piece[:, 0] * np.cos(angles) + piece[:, 1] * np.sin(angles)
     table = np.zeros(2 * cells)
     table[cells:] = np.maximum(np.maximum(borders, np.roll(borders, -1)), 0.0)
     place = np.minimum(((peaks - FIRST) * (cells / TURN)).astype(np.int64), cells - 1)

@@ -39,9 +39,9 @@ class Limits:
             count("max_iter", self.max_iter, "it limits the iterations of the solver")
         if self.time_limit is not None:
             positive("time_limit", self.time_limit, "it is a number of seconds")
-        if method in ("closed_form", "column_generation", "convex_concave", "saddle"):
+        if method in ("closed_form", "column_generation", "convex_concave", "saddle", "global"):
             own = "the primal–dual method is its own" if method == "saddle" else "a formula needs no solver"
-            own = "its quadratic programs are solved by its own method" if method == "convex_concave" else own
+            own = "its programs are solved by its own method" if method in ("convex_concave", "global") else own
             for name in ("solver", "options"):
                 if getattr(self, name) is not None:
                     raise InputError(
@@ -64,6 +64,10 @@ def run_form(
         from convexwgan.solvers.convex_concave import solve_convex_concave
 
         return solve_convex_concave(form, data, limits, callback)
+    if form.stage is Stage.SECTOR_TREE:
+        from convexwgan.solvers.branching.solve import solve_global
+
+        return solve_global(form, data, limits, callback)
     if form.method == "conic":
         from convexwgan.solvers.conic_forms import solve_conic_form
 

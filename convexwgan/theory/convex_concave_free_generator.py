@@ -37,4 +37,5 @@ class FreePiecewiseMeans(Reduction):
 
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
         rank = len(data.spectrum[0])
-        return (Condition(f"d_r = {rank}: both bounds proven up to rank 3, else searched", rank <= 3),)
+        closed = 'method="global" closes the bracket' if rank <= 2 else 'method="global" asks for rank 2'
+        return (Condition(f"d_r = {rank}: both bounds proven up to rank 3, else searched; {closed}", rank <= 3),)

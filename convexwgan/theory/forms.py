@@ -41,6 +41,7 @@ class Stage(Enum):
     LINE_SADDLE = "game of neurons by activation patterns"
     MEASURE_GAME = "linear program over measures"
     CONVEX_CONCAVE = "convex–concave program in the output"
+    SECTOR_TREE = "whole numbers of samples in sectors of the plane"
 
 
 CLOSED_FORMS = frozenset(
@@ -102,7 +103,7 @@ class Form:
 
     @property
     def method(self) -> str | None:
-        """What runs this form: closed_form, conic, saddle, column_generation, convex_concave; None before the end."""
+        """What runs this form: closed_form, conic, saddle, column_generation, …; None before the end."""
         if self.stage in CLOSED_FORMS:
             return "closed_form"
         if self.stage in SADDLE_FORMS:
@@ -111,6 +112,8 @@ class Form:
             return "column_generation"
         if self.stage is Stage.CONVEX_CONCAVE:
             return "convex_concave"
+        if self.stage is Stage.SECTOR_TREE:
+            return "global"
         return "conic" if self.stage in CONIC_FORMS else None
 
     @property
@@ -147,7 +150,7 @@ def _formula(form: Form) -> str:
         return _with_distance(form, cost, "max_k |T_k(w) − T_k(x)|, |B_k(w) − B_k(x)|")
     if form.stage in (Stage.DISTANCE, Stage.PENALTY):
         return _with_distance(form, cost, f"max_{{‖u‖≤1}} |1ᵀσ(Xu) − 1ᵀσ({output}u)|")
-    if form.stage is Stage.CONVEX_CONCAVE:
+    if form.stage in (Stage.CONVEX_CONCAVE, Stage.SECTOR_TREE):
         return _with_distance(form, cost, "max_{‖u‖≤1} |h_X(u) − h_G(u)|")
     if form.stage is Stage.MEASURE_GAME:
         return _with_distance(form, *_measure_texts(form))

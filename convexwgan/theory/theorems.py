@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from convexwgan.theory.branching_over_sectors import BranchingOverSectors
 from convexwgan.theory.convex_concave_free_generator import FreePiecewiseMeans
 from convexwgan.theory.corollary_3_1_mean_matching import MeanMatching
 from convexwgan.theory.corollary_3_2_covariance_matching import CovarianceMatching
@@ -50,6 +51,7 @@ THEOREMS: tuple[Reduction, ...] = (
     MomentProgram(),
     PopulationGame(),
     FreePiecewiseMeans(),
+    BranchingOverSectors(),
     SortedOutputs(),
     LeastSpreadOutput(),
     CovarianceSaddle(),

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from convexwgan.arrays import Float64
 from convexwgan.geometry.circles import TURN
 from convexwgan.geometry.relu_sums import relu_sum, sphere_maxima
-from convexwgan.geometry.sectors import Sectors, rays, sector_arcs, sector_table
+from convexwgan.geometry.sectors import Sectors, ray_sums, rays, sector_arcs, sector_table
 
 DEPTH = 12
 """Sectors are not cut below 2π/2^DEPTH."""
@@ -49,11 +50,11 @@ class Dual:
     neurons: Float64
     v: Float64
     slope: float
-    table: Float64
+    table: npt.NDArray[np.float32]
 
     def bound(self, sectors: Sectors, counts: Float64) -> float:
         """max_s s·slope − ½s²Σ_c k_c a_c² = slope²/(2Σ_c k_c a_c²)."""
-        spent = float(counts @ self.table[sectors] ** 2)
+        spent = float(counts @ self.table[sectors].astype(np.float64) ** 2)
         return self.slope**2 / (2.0 * spent) if spent > 0.0 else np.inf
 
 
@@ -100,10 +101,11 @@ def relaxed(game: PlanarGame, sectors: Sectors, counts: Float64, parts: Parts, e
         columns, of = _columns(atoms.angles, sectors)
         found = _program(game, columns, of, counts, cuts.angles, cuts.sides)
         programs += 1
-        new = None if found is None else _dual(game, cuts.angles, found[0] * cuts.sides)
+        new = None if found is None else discriminator(game, cuts.angles, found[0] * cuts.sides)
         if found is None or new is None:
             break
         multipliers, mu, value = found
+        steep = _CLOSE * value / max(float(multipliers.sum()), 1e-300)  # an excess that costs no more than that
         bound = new[0].bound(sectors, counts)
         if bound > best:
             best, dual = bound, new[0]
@@ -111,13 +113,13 @@ def relaxed(game: PlanarGame, sectors: Sectors, counts: Float64, parts: Parts, e
             break
         cuts = cuts.aged(multipliers)
         if mu is None:  # the finite program is unbounded: columns are missing, or the node is infeasible
-            atoms = _Kept.of(columns).having(new[1])
+            atoms = _Kept.of(columns).having(new[1][new[2] > 0.0])
             continue
         used = mu > _TINY * mu.max(initial=0.0)
         angles, masses, owner = columns[used], mu[used], of[used]
-        atoms = atoms.refreshed(angles).having(new[1])
-        more, side, excess = _violated(game, angles, masses)
-        if best >= value * (1.0 - _CLOSE) and excess * float(multipliers.sum()) <= _CLOSE * value:
+        atoms = atoms.refreshed(angles).having(_paying(new, columns, of, sectors))
+        more, side = _violated(game, angles, masses, 0.3 * steep)
+        if best >= value * (1.0 - _CLOSE) and len(more) == 0:
             break
         cuts = cuts.having(more, side)
     return Relaxed(best, dual, angles, masses, owner, Parts(cuts.angles, cuts.sides, angles), programs)
@@ -163,29 +165,39 @@ def _columns(atoms: Float64, sectors: Sectors) -> tuple[Float64, Sectors]:
     return atoms[which], owner
 
 
-def _dual(game: PlanarGame, neurons: Float64, v: Float64) -> tuple[Dual, Float64] | None:
-    """The discriminator with its table, and the angles of its local maxima; None where it proves nothing."""
+def discriminator(game: PlanarGame, neurons: Float64, v: Float64) -> tuple[Dual, Float64, Float64] | None:
+    """The discriminator with its table, and its local maxima (angle, value); None where it proves nothing."""
     kept = np.abs(v) > 1e-2 * _TINY * float(np.abs(v).max(initial=0.0))
     neurons, v = neurons[kept], v[kept]
     slope = float(v @ game.h(neurons)) - game.beta * float(np.abs(v).sum())
-    table, peaks, values = sector_table(neurons, v, DEPTH)
     if not slope > 0.0:
         return None
-    return Dual(neurons, v, slope, table.astype(np.float32)), peaks[values > 0.0]
+    table, peaks, values = sector_table(neurons, v, DEPTH)
+    upwards = np.nextafter(table.astype(np.float32), np.float32(np.inf))
+    return Dual(neurons, v, slope, upwards), peaks, values
 
 
-def _violated(game: PlanarGame, angles: Float64, masses: Float64) -> tuple[Float64, Float64, float]:
-    """Neurons that tell the measure from X by more than β: angles, sides, and the largest excess."""
+def _paying(new: tuple[Dual, Float64, Float64], columns: Float64, owner: Sectors, sectors: Sectors) -> Float64:
+    """Local maxima of a(θ) that exceed what the columns of their sector say by more than half of ``_CLOSE``."""
+    dual, peaks, values = new
+    known = np.zeros(len(sectors))
+    np.maximum.at(known, owner, ray_sums(columns, dual.neurons, dual.v))
+    first, width = sector_arcs(sectors)
+    inside = np.mod(peaks[:, None] - first[None, :], TURN) <= width[None, :]
+    return peaks[(inside & (values[:, None] > known[None, :] * (1.0 + 0.5 * _CLOSE) + 1e-300)).any(axis=1)]
+
+
+def _violated(game: PlanarGame, angles: Float64, masses: Float64, slack: float) -> tuple[Float64, Float64]:
+    """Neurons that tell the measure from X by more than β + slack: angles and sides."""
     rows = np.concatenate([game.X, masses[:, None] * rays(angles)])
     weights = np.concatenate([np.ones(len(game.X)), -np.ones(len(masses))])
-    cuts, sides, excess = [], [], 0.0
+    cuts, sides = [], []
     for side in (1.0, -1.0):
         found = sphere_maxima(rows, side * weights)
-        beyond = found.points[found.values > game.beta * (1.0 + 1e-6)][:_PER_ROUND]
+        beyond = found.points[found.values > game.beta + slack][:_PER_ROUND]
         cuts.append(np.arctan2(beyond[:, 1], beyond[:, 0]))
         sides.append(np.full(len(beyond), side))
-        excess = max(excess, float(found.values[0]) - game.beta)
-    return np.concatenate(cuts), np.concatenate(sides), excess
+    return np.concatenate(cuts), np.concatenate(sides)
 
 
 def _program(

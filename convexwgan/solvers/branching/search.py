@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -20,94 +19,91 @@ _DESCENT_SHARE = 0.3
 """Of the time, for descents from the measures of nodes."""
 
 
-@dataclass(eq=False)
+class Incumbent(Protocol):
+    """The best G so far, and what looks for a better one."""
+
+    @property
+    def cost(self) -> float: ...
+    def descend(self, start: Float64 | None) -> None: ...
+    def report(self, lower: float) -> None: ...
+
+
+
+
 class Search:
-    """The tree with the cost of the best G: all in units of ``PlanarGame``, where the cost is ½‖G‖_F².
+    """The tree with the cost of the best G: all in units of ``PlanarGame``, where the cost is ½‖G‖_F²."""
 
-    Attributes:
-        upper: asks for the cost of the best G. descend: tries to find a better one from a start.
-        report: called with the lower bound when it has risen.
-    """
+    def __init__(self, game: PlanarGame, tol: float, known: list[Dual], parts: Parts, best: Incumbent) -> None:
+        """All samples in the whole plane, with discriminators that are known already."""
+        self.game, self.tol, self.best = game, tol, best
+        pool = Pool()
+        for dual in known:
+            pool.add(dual)
+        row = np.ones(game.n, dtype=np.int64)
+        bounds, which = pool.bounds(row[None])
+        self.tree = Tree(Node(row, (float(bounds[0]), int(which[0])), parts), pool)
+        self.programs = self.relaxations = self.descents = 0
+        self._tried: set[bytes] = set()
+        self._descending = 0.0
 
-    game: PlanarGame
-    tol: float
-    upper: Callable[[], float]
-    descend: Callable[[Float64], None]
-    report: Callable[[float], None]
-    tree: Tree = field(default_factory=lambda: Tree(Pool()))
-    programs: int = 0
-    relaxations: int = 0
-    descents: int = 0
-    _tried: set[bytes] = field(default_factory=set)
-    _descending: float = 0.0
-
-    def begin(self, duals: list[Dual], parts: Parts) -> None:
-        """The root: all samples in the whole plane, with discriminators that are known already."""
-        for dual in duals:
-            self.tree.pool.add(dual)
-        root = np.ones(self.game.n, dtype=np.int64)
-        bound, which = self.tree.pool.bounds(root[None]) if duals else (np.zeros(1), np.zeros(1))
-        self.tree.push(Node(root, float(bound[0]), int(which[0]) if duals else -1, parts))
-
-    def run(self, deadline: float, max_nodes: float = np.inf) -> str | None:
-        """Until the gap is closed (None), or "time_limit", "max_iter", or "depth": the sectors are at their finest."""
+    def run(self, deadline: float, max_iter: float = np.inf) -> str | None:
+        """Until the gap is closed: None; else "time_limit", "max_iter", or "depth" where sectors are at their finest."""
         began, told = time.perf_counter(), 0.0
         while self.tree.lower < self._closed:
             if time.perf_counter() > deadline:
                 return "time_limit"
-            if self.relaxations >= max_nodes:
+            if self.relaxations >= max_iter:
                 return "max_iter"
             index = self.tree.pop()
-            if not self._step(index, began):
-                self.tree.push(self.tree.nodes[index], index)
+            is_done = self._step(index)
+            if not is_done:
                 return "depth"
-            if self.tree.lower > told * (1.0 + 1e-4) + 1e-300:
-                told = min(self.tree.lower, self.upper())
-                self.report(told)
+            if self._descending < _DESCENT_SHARE * (time.perf_counter() - began):
+                self._descend(self.tree.nodes[index])
+            if self.tree.lower > told * (1.0 + 1e-4):
+                told = self.tree.lower
+                self.best.report(told)
         return None
 
     @property
     def _closed(self) -> float:
         """From which bound on a node cannot improve the bracket."""
-        return self.upper() * (1.0 - self.tol)
+        return self.best.cost * (1.0 - self.tol)
 
-    def _step(self, index: int, began: float) -> bool:
+    def _step(self, index: int) -> bool:
         """One node: look it up in the pool, else solve it, else split it; False where it cannot be split."""
         node = self.tree.nodes[index]
         if node.solved is not None:
             sector = _widest_spread(node.solved, *np.unique(node.sectors, return_counts=True))
-            if sector is None:
-                return False
-            self.tree.branch(index, sector, self._closed)
-            return True
+            if sector is not None:
+                self.tree.branch(index, sector, self._closed)
+            return sector is not None
         bounds, which = self.tree.pool.bounds(node.sectors[None])
         if bounds[0] > node.bound * (1.0 + 1e-9):
-            node.bound, node.dual = float(bounds[0]), int(which[0])
+            node.raise_to(float(bounds[0]), int(which[0]))
         else:
             self._solve(node)
-            self._descend(node, began)
-        self.tree.push(node, index)
+        if node.bound < self._closed:
+            self.tree.put_back(index)
         return True
 
     def _solve(self, node: Node) -> None:
         sectors, counts = np.unique(node.sectors, return_counts=True)
-        found = relaxed(self.game, sectors, counts.astype(np.float64), node.parts, self.upper())
+        found = relaxed(self.game, sectors, counts.astype(np.float64), node.parts, self._closed)
         self.relaxations, self.programs = self.relaxations + 1, self.programs + found.programs
         node.solved = found
         if found.dual is not None and found.bound > node.bound:
-            node.dual, node.bound = self.tree.pool.add(found.dual), found.bound
+            node.raise_to(found.bound, self.tree.pool.add(found.dual))
 
-    def _descend(self, node: Node, began: float) -> None:
-        """From the measure of a node to samples, as long as that has its share of the time."""
-        found, key = node.solved, node.sectors.tobytes()
-        if found is None or len(found.angles) == 0 or node.bound >= self._closed or key in self._tried:
-            return
-        now = time.perf_counter()
-        if self._descending > _DESCENT_SHARE * (now - began):
-            return
-        self._tried.add(key)
+    def _descend(self, node: Node) -> None:
+        """From the measure of a node to samples, in turn with disturbances of the best ones."""
+        now, found, key = time.perf_counter(), node.solved, node.sectors.tobytes()
+        start = None
+        if found is not None and len(found.angles) and key not in self._tried and self.descents % 2 == 0:
+            self._tried.add(key)
+            start = rounded(found, *np.unique(node.sectors, return_counts=True))
         self.descents += 1
-        self.descend(rounded(found, *np.unique(node.sectors, return_counts=True)))
+        self.best.descend(start)
         self._descending += time.perf_counter() - now
 
 
