@@ -137,7 +137,8 @@ def _leaf_bounds(evidence: MeasureEvidence, basis: Float64, neurons: Float64, le
         sectors, index = np.unique(leaves.sectors[group], return_inverse=True)
         top = _sector_upper(w[mine], v[mine], sectors)
         spent = (top[index.reshape(len(group), -1)] ** 2).sum(axis=1)
-        bounds[group] = slope**2 / np.maximum(unit * spent, 1e-300)
+        with np.errstate(over="ignore", divide="ignore"):  # ∞: no G is dealt like this
+            bounds[group] = slope**2 / (unit * spent)
     return bounds
 
 

@@ -10,11 +10,13 @@ import numpy as np
 
 from convexwgan.arrays import Float64
 from convexwgan.geometry.rounding import rounded_measure
+from convexwgan.solvers.branching.anchored import anchored
 from convexwgan.solvers.convex_concave import evenly_cut, heaviest
 from convexwgan.solvers.linearised_zonotopes import Target, improved
 
 _STEPS = 60
-_SIZES = (0.02, 0.05, 0.1)
+_STARTS = 24
+_SIZES = (0.02, 0.05, 0.1, 0.005)
 """By how much of their mean length the best samples are disturbed, in turn."""
 Callback = Callable[[dict[str, Any]], object]
 
@@ -51,7 +53,12 @@ class BestSamples:
             size = _SIZES[self._turn % len(_SIZES)] * float(np.linalg.norm(self.G, axis=1).mean())
             self._turn += 1
             start = self.G + size * self._rng.standard_normal(self.G.shape)
-        improved(self.target, start, self.offer, _STEPS, self.deadline)
+        if not anchored(self.target, start, self.offer, self.cost, self.deadline):
+            found = _Last()
+            improved(self.target, start, found.offer, _STEPS, self.deadline)
+            if found.G is not None:
+                self.offer(found.G)
+                anchored(self.target, found.G, self.offer, self.cost, self.deadline)
 
     def first(self, measure: Float64, enough: float, until: float) -> None:
         """Nothing, where that is feasible; else the measure and the data as starts, until the cost is ``enough``."""
@@ -59,7 +66,7 @@ class BestSamples:
         if self.target.is_feasible(nothing):
             self.offer(nothing)
             return
-        for start in _starts(self.target, measure):
+        for start in _starts(self.target, measure, self._rng):
             if self.G is not None and (self.cost <= enough or time.perf_counter() > until):
                 return
             if time.perf_counter() > self.deadline:
@@ -67,11 +74,23 @@ class BestSamples:
             self.descend(start)
 
 
-def _starts(target: Target, measure: Float64) -> Iterator[Float64]:
-    """The measure, rounded or evenly cut, then the data."""
+class _Last:
+    """The last feasible output of one descent, which is its best."""
+
+    G: Float64 | None = None
+
+    def offer(self, G: Float64) -> None:
+        self.G = G
+
+
+def _starts(target: Target, measure: Float64, rng: np.random.Generator) -> Iterator[Float64]:
+    """The measure, rounded or evenly cut, and the data; then all of these, disturbed."""
     n, X = target.n_fake, target.X
-    if 0 < len(measure) <= n:
-        yield rounded_measure(measure, n)
+    fixed = [rounded_measure(measure, n)] if 0 < len(measure) <= n else []
     if len(measure):
-        yield from (evenly_cut(measure, n, shift) for shift in (0.0, 0.25, 0.5, 0.75))
-    yield heaviest(X, n) if len(X) > n else rounded_measure(X, n)
+        fixed += [evenly_cut(measure, n, shift) for shift in (0.0, 0.25, 0.5, 0.75)]
+    fixed.append(heaviest(X, n) if len(X) > n else rounded_measure(X, n))
+    yield from fixed
+    for k in range(_STARTS - len(fixed)):
+        base = fixed[k % len(fixed)]
+        yield base + (0.1, 0.3, 1.0)[k % 3] / n * rng.standard_normal(base.shape)
