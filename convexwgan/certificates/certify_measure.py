@@ -9,7 +9,7 @@ import numpy as np
 from convexwgan.arrays import Float64
 from convexwgan.certificates.adversary import read_adversary, read_array
 from convexwgan.certificates.audit import Audit
-from convexwgan.certificates.certificate import Certificate, Check
+from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.measures import (
     AttainedMeasure,
@@ -21,9 +21,10 @@ from convexwgan.certificates.measures import (
     mixed_with_data,
     scope_of,
 )
-from convexwgan.certificates.sector_tree import tree_bound
+from convexwgan.certificates.sector_tree import most_cost, tree_bound
 
 _ROUNDING = 1e-12
+_INFEASIBLE = 1e-6
 
 
 def certify_measure(
@@ -38,6 +39,8 @@ def certify_measure(
     dual_checks += tree_checks
     lower_parts = {"neurons_u": dual.u, "neurons_v": dual.v} if tree is None else {}
     table, weight_checks = _read_table(evidence, claim)
+    if tree is not None and dual.value > (most := most_cost(evidence)) * (1.0 + _INFEASIBLE):
+        return Audit(_infeasible(evidence, dual.value, most, dual_checks + weight_checks, tol), None, tree=tree)
     if table is None:
         found = Certificate(
             dual.value, np.inf, 0.0, scope_of(dual.is_proven), dual_checks + weight_checks, tol=tol,
@@ -100,6 +103,20 @@ def _as_table(evidence: MeasureEvidence, G: Float64) -> tuple[Float64 | None, tu
         detail = f"shape {G.shape}, expected {shape} and finite"
         return None, (Check("the generator is well formed", False, detail),)
     return np.column_stack([G, np.full(len(G), 1.0 / len(G))]), ()
+
+
+def _infeasible(
+    evidence: MeasureEvidence, lower: float, most: float, checks: tuple[Check, ...], tol: float
+) -> Certificate:
+    """Every feasible G costs at most ``most`` in the plane of the tree, and the tree proves more."""
+    text = f"any {evidence.samples} samples with dist ≤ β_d cost at most {most:.6g}, and the tree proves ≥ {lower:.6g}"
+    margin = min(lower, 1e300) - most
+    proof = Infeasibility("tree", text, margin, _INFEASIBLE * most)
+    proven = Check("infeasibility proven from the data", True, text)
+    return Certificate(
+        np.inf, np.inf, np.inf, "exhaustive", (proven, *checks), infeasibility=proof, tol=tol,
+        scale=evidence.scale, has_candidate=False,
+    )  # fmt: skip
 
 
 def _certificate(

@@ -15,7 +15,8 @@ from convexwgan.solvers.convex_concave import evenly_cut, heaviest
 from convexwgan.solvers.linearised_zonotopes import Target, improved
 
 _STEPS = 60
-_STARTS = 24
+_STARTS, _LONGEST = 24, 3.0
+"""How many starts, and how long one descent may take."""
 _SIZES = (0.02, 0.05, 0.1, 0.005)
 """By how much of their mean length the best samples are disturbed, in turn."""
 Callback = Callable[[dict[str, Any]], object]
@@ -53,12 +54,13 @@ class BestSamples:
             size = _SIZES[self._turn % len(_SIZES)] * float(np.linalg.norm(self.G, axis=1).mean())
             self._turn += 1
             start = self.G + size * self._rng.standard_normal(self.G.shape)
-        if not anchored(self.target, start, self.offer, self.cost, self.deadline):
+        deadline = min(self.deadline, time.perf_counter() + _LONGEST)
+        if not anchored(self.target, start, self.offer, self.cost, deadline):
             found = _Last()
-            improved(self.target, start, found.offer, _STEPS, self.deadline)
+            improved(self.target, start, found.offer, _STEPS, deadline)
             if found.G is not None:
                 self.offer(found.G)
-                anchored(self.target, found.G, self.offer, self.cost, self.deadline)
+                anchored(self.target, found.G, self.offer, self.cost, deadline)
 
     def first(self, measure: Float64, enough: float, until: float) -> None:
         """Nothing, where that is feasible; else the measure and the data as starts, until the cost is ``enough``."""
@@ -67,9 +69,7 @@ class BestSamples:
             self.offer(nothing)
             return
         for start in _starts(self.target, measure, self._rng):
-            if self.G is not None and (self.cost <= enough or time.perf_counter() > until):
-                return
-            if time.perf_counter() > self.deadline:
+            if self.cost <= enough or time.perf_counter() > until:
                 return
             self.descend(start)
 

@@ -38,6 +38,11 @@ class PlanarGame:
     n: int
     beta: float
 
+    @property
+    def most(self) -> float:
+        """What a feasible G can cost: Σ‖g_i‖ ≤ Σ‖x_i‖ + πβ, by the mean of h(u) + h(−u) over the circle."""
+        return 0.5 * (float(np.linalg.norm(self.X, axis=1).sum()) + np.pi * self.beta) ** 2
+
     def h(self, neurons: Float64) -> Float64:
         """h_X at the neurons of the given angles."""
         return relu_sum(self.X, np.ones(len(self.X)), rays(neurons))

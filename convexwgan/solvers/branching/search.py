@@ -18,6 +18,7 @@ logger = logging.getLogger("convexwgan")
 _DESCENT_SHARE = 0.3
 """Of the time, for descents from the measures of nodes."""
 _LAST_DESCENTS = 40
+_BEYOND = 1.0 + 1e-4
 
 
 class Incumbent(Protocol):
@@ -78,7 +79,7 @@ class Search:
     @property
     def _closed(self) -> float:
         """From which bound on a node cannot improve the bracket."""
-        return self.best.cost * (1.0 - self.tol)
+        return min(self.best.cost * (1.0 - self.tol), _BEYOND * self.game.most)
 
     def _step(self, index: int) -> bool:
         """One node: look it up in the pool, else solve it, else split it; False where it cannot be split."""
