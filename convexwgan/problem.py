@@ -174,7 +174,8 @@ class Problem:
         """A generator with a verified lower and upper bound.
 
         Args:
-            method: "auto" (cheapest route), "closed_form", "conic", "column_generation", "convex_concave" or "saddle".
+            method: "auto" (cheapest route), "closed_form", "conic", "column_generation", "convex_concave", "saddle" or
+                "global" (free samples in the plane, branch and bound; a time limit of 60 s where none is given).
             solver: for conic: CLARABEL (default), SCS or MOSEK.
             tol: relative gap and violation that CERTIFIED asks for; default 1e-6 in float64, 1e-4 in float32.
             max_iter, time_limit: limits of the method (a closed form does not iterate); on hitting one the status

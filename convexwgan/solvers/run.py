@@ -85,6 +85,10 @@ def run_form(
         from convexwgan.solvers.line_cones import solve_line_cones
 
         return solve_line_cones(form, data, limits, callback)
+    if form.stage is Stage.SECTOR_TREE:
+        from convexwgan.solvers.branching.solve import solve_global
+
+        return solve_global(form, data, limits, callback)
     if form.method == "conic":
         from convexwgan.solvers.conic_forms import solve_conic_form
 

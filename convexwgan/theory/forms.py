@@ -43,6 +43,7 @@ class Stage(Enum):
     LINE_SADDLE = "game of neurons by activation patterns"
     MEASURE_GAME = "linear program over measures"
     CONVEX_CONCAVE = "convex–concave program in the output"
+    SECTOR_TREE = "whole numbers of samples in sectors of the plane"
 
 
 CLOSED_FORMS = frozenset(
@@ -118,7 +119,7 @@ class Form:
             return "column_generation"
         if self.stage is Stage.CONVEX_CONCAVE:
             return "convex_concave"
-        if self.stage is Stage.LINE_CONES:
+        if self.stage in (Stage.LINE_CONES, Stage.SECTOR_TREE):
             return "global"
         return "conic" if self.stage in CONIC_FORMS else None
 
@@ -156,7 +157,7 @@ def _formula(form: Form) -> str:
         return _with_distance(form, cost, "max_k |T_k(w) − T_k(x)|, |B_k(w) − B_k(x)|")
     if form.stage in (Stage.DISTANCE, Stage.PENALTY):
         return _with_distance(form, cost, f"max_{{‖u‖≤1}} |1ᵀσ(Xu) − 1ᵀσ({output}u)|")
-    if form.stage is Stage.CONVEX_CONCAVE:
+    if form.stage in (Stage.CONVEX_CONCAVE, Stage.SECTOR_TREE):
         u, at = ("‖u‖≤1,b", "u,b") if discriminator.bias else ("‖u‖≤1", "u")
         return _with_distance(form, cost, f"max_{{{u}}} |h_X({at}) − h_G({at})|")
     if form.stage is Stage.MEASURE_GAME:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from convexwgan.theory.branching_over_sectors import BranchingOverSectors
 from convexwgan.theory.convex_concave_free_generator import FreePiecewiseMeans
 from convexwgan.theory.convex_concave_linear_generator import LinearPiecewiseMeans
 from convexwgan.theory.corollary_3_1_mean_matching import MeanMatching
@@ -55,6 +56,7 @@ THEOREMS: tuple[Reduction, ...] = (
     GaussianNoise(),
     FreePiecewiseMeans(),
     LinearPiecewiseMeans(),
+    BranchingOverSectors(),
     SortedOutputs(),
     LeastSpreadOutput(),
     OrderedCones(),
