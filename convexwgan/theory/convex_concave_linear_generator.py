@@ -25,6 +25,8 @@ class LinearPiecewiseMeans(Reduction):
             return ELSEWHERE
         if not form.is_linear or form.population:
             return ELSEWHERE
+        if form.line:  # one feature: cones of weights close the bracket
+            return ELSEWHERE
         if not form.regularizer.is_quadratic:
             return no(f"{form.regularizer!r} is no second moment, on which the bounds rest")
         return YES
