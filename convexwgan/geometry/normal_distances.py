@@ -84,7 +84,7 @@ def _plane_maxima(rows: Float64, weights: Float64, W: Float64, sign: float) -> F
     points = np.column_stack([np.cos(angles), np.sin(angles)])
     values = sign * (_arc_values(points, angles, middle - 0.5 * width, g) - normal_support(W, points))
     peak = (values >= np.roll(values, 1)) & (values >= np.roll(values, -1))
-    return points[peak]
+    return np.asarray(points[peak])
 
 
 def _from(middle: Float64, angle: Float64) -> Float64:
@@ -157,7 +157,9 @@ def _searched(
     def value(points: Float64) -> Float64:
         return np.asarray(sign * (relu_sum(rows, weights, points) - normal_support(W, points)))
 
-    P = _unit(np.concatenate([rng.standard_normal((_GRID * starts, d)), rows[:500], -rows[:500], np.eye(d), -np.eye(d)]))
+    P = _unit(
+        np.concatenate([rng.standard_normal((_GRID * starts, d)), rows[:500], -rows[:500], np.eye(d), -np.eye(d)])
+    )
     P = _spread(P, value(P), starts, 0.3 if starts < 100 else 0.15)
     values, radius = value(P), np.full(len(P), 0.3)
     probes = max(_PROBES, 8 * d)
@@ -191,7 +193,7 @@ def _spread(P: Float64, values: Float64, count: int, angle: float) -> Float64:
 
 def _unit(P: Float64) -> Float64:
     length = np.linalg.norm(P, axis=1)
-    return P[length > 0.0] / length[length > 0.0][:, None]
+    return np.asarray(P[length > 0.0] / length[length > 0.0][:, None])
 
 
 def normal_distance(X: Float64, W: Float64, weights: Float64) -> ReluDistance:
@@ -220,9 +222,7 @@ def normal_distance(X: Float64, W: Float64, weights: Float64) -> ReluDistance:
     for sign in (1.0, -1.0):
         found = normal_maxima(rows, weights, root, sign)
         value, u = unit * float(found.values[0]), basis @ found.points[0]
-        sides.append(
-            Excess(value, u, None, value) if value > 0.0 else Excess(0.0, np.zeros(len(basis)), None, 0.0)
-        )
+        sides.append(Excess(value, u, None, value) if value > 0.0 else Excess(0.0, np.zeros(len(basis)), None, 0.0))
     larger = sides[0] if sides[0].value >= sides[1].value else sides[1]
     exact = basis.shape[1] <= EXACT_DIMENSION
     return ReluDistance(

@@ -94,9 +94,8 @@ def solve_normal_noise(form: Form, data: GameData, limits: Limits, callback: Cal
     if found.status in (ConicStatus.INFEASIBLE, ConicStatus.FAILED) and found.stopped is None:
         ray = _ray(found.inner, game.beta, limits)
         if ray is not None:
-            neurons = Neurons(ray.u @ basis.T, ray.v * unit)
-            reason = "no Gaussian output is within β_d on the neurons of a ray"
-            return Candidate(infeasible=reason, neurons=neurons, stats=found.stats)
+            reason, moved = "no Gaussian output is within β_d on the neurons of a ray", Neurons(ray.u @ basis.T, ray.v)
+            return Candidate(infeasible=reason, neurons=moved, stats=found.stats)
         found = _Cuts(game, limits, 0.0, began, report).run()  # perhaps only for want of the margin
     W = None if found.S is None else _weights(game, found, rows)
     weights = None if W is None else W @ basis.T * unit
@@ -149,10 +148,13 @@ def _game_of(data: GameData) -> tuple[_Game, Float64, float]:
 
 
 def _neurons(found: _Cuts, basis: Float64, unit: float) -> Neurons:
-    """In the user's coordinates and units, without those that carry next to nothing."""
+    """In the user's coordinates and units, each once, without those that carry next to nothing."""
     assert found.v is not None
-    kept = np.abs(found.v) > _IDLE * np.abs(found.v).max(initial=0.0)
-    return Neurons(found.inner.U[: len(found.v)][kept] @ basis.T, unit * found.v[kept])
+    U = found.inner.U[: len(found.v)]
+    _, first, group = np.unique(np.round(U, 12), axis=0, return_index=True, return_inverse=True)
+    v = np.bincount(group.ravel(), weights=found.v, minlength=len(first))
+    kept = np.abs(v) > _IDLE * np.abs(v).max(initial=0.0)
+    return Neurons(U[first][kept] @ basis.T, unit * v[kept])
 
 
 def _first_neurons(game: _Game, rng: np.random.Generator) -> None:
