@@ -25,6 +25,7 @@ from convexwgan.certificates.measures import MeasureEvidence
 from convexwgan.certificates.moments import GameEvidence
 from convexwgan.certificates.normal_games import NormalEvidence
 from convexwgan.certificates.repair import is_feasible, repair
+from convexwgan.certificates.sampled_outputs import SampledEvidence, certify_sampled
 from convexwgan.certificates.spectral import rho_check, spectral_bound
 
 Checks = tuple[Check, ...]
@@ -60,6 +61,8 @@ def certify(
     >>> audit.certificate.status.name, audit.weights.round(12).tolist()
     ('CERTIFIED', [[2.0]])
     """
+    if isinstance(evidence, SampledEvidence):
+        return certify_sampled(evidence, claim, tol=tol, repair=repair, scales=scales)
     if isinstance(evidence, MeasureEvidence):
         return certify_measure(evidence, claim, tol=tol, repair=repair, scales=scales)
     if isinstance(evidence, NormalEvidence):

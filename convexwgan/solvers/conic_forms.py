@@ -22,7 +22,7 @@ from convexwgan.solvers.conic import (
     run,
 )
 from convexwgan.solvers.conic.memory import check_memory
-from convexwgan.solvers.line import line_candidate
+from convexwgan.solvers.line import line_candidate, refuse_ordered_cost
 from convexwgan.solvers.memory import conic_shapes
 from convexwgan.solvers.normal_noise import relaxed_program
 from convexwgan.solvers.run import Limits
@@ -73,6 +73,7 @@ def exact_model(form: Form, data: GameData, natural: bool = False) -> ConicModel
     if form.stage is Stage.CONE_PROGRAM:
         return _mean_model(form, data, beta, natural)
     if form.stage is Stage.LINE_PROGRAM:
+        refuse_ordered_cost(data)
         x = to_numpy64(data.X)[:, 0]
         return line_program(
             x, data.n_fake, beta=beta, regularizer=form.regularizer, weight=data.fake_weight, natural=natural

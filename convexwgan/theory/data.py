@@ -68,6 +68,11 @@ class GameData:
         """w_f: 1 for sums, 1/n_f for means."""
         return 1.0 if self.normalize == "sum" else 1.0 / self.n_fake
 
+    @cached_property
+    def largest(self) -> float:
+        """max |x_ij|, 1 where all are 0: the size of the data's numbers."""
+        return float(np.abs(to_numpy64(self.X)).max()) or 1.0
+
     @property
     def mass_fake(self) -> float:
         """N_f: n_f for sums, 1 for means."""
