@@ -255,8 +255,7 @@ def test_a_feasible_game_is_never_proven_infeasible_by_the_ray_of_another() -> N
 
 
 def test_noise_of_too_few_dimensions_gives_a_bound_and_no_false_generator() -> None:
-    X = ring()
-    problem, solution = solved(X, 0.3, dim=1)
+    problem, solution = solved(ring(), 0.3, dim=1, time_limit=1.0)  # every w has a direction with h > β and wᵀu = 0
     assert solution.status is Status.FAILED
     assert solution.bound == pytest.approx(0.795804, rel=1e-6)
     assert not problem.explain().holds
@@ -266,13 +265,27 @@ def test_noise_of_too_few_dimensions_gives_a_bound_and_no_false_generator() -> N
     assert verify(thin, found).status is Status.CERTIFIED
 
 
+def test_noise_of_too_few_dimensions_is_bracketed_where_a_feasible_output_is_found() -> None:
+    X, beta = data(2, 10, 2) * [2.0, 1.0], 0.47
+    problem, solution = solved(X, beta, dim=1)
+    assert solution.status is Status.BRACKETED, str(solution.certificate)
+    assert verify(problem, solution).status is Status.BRACKETED
+    U = directions(5000)
+    w = 0.01 * np.arange(1, 500)[:, None, None] * U[:2500:25][None]  # every w of the plane, up to its sign
+    fake = C * np.abs(w @ U[::10].T)
+    feasible = np.abs(np.maximum(U[::10] @ X.T, 0.0).mean(axis=1) - fake).max(axis=2) <= beta
+    cheapest = 0.5 * float(np.square(np.linalg.norm(w, axis=2))[feasible].min())
+    assert solution.bound <= cheapest
+    assert solution.value == pytest.approx(cheapest, rel=0.05)
+
+
 def test_more_noise_than_features_changes_nothing() -> None:
     X = data(9, 15, 2)
     assert solved(X, 0.3, dim=5)[1].value == pytest.approx(solved(X, 0.3)[1].value, rel=1e-12)
 
 
 def test_beyond_rank_4_the_bound_holds_and_the_generator_is_unverified() -> None:
-    _, solution = solved(data(10, 12, 5), 0.5)
+    _, solution = solved(data(10, 12, 5), 0.5, max_iter=2)
     assert solution.status is Status.UNVERIFIED
     assert solution.certificate.scope == "sampled"
     assert 0.0 < solution.bound <= solution.value
@@ -303,7 +316,7 @@ def test_limits_return_the_best_bracket_and_the_callback_sees_both_ends() -> Non
 
 def test_other_solvers_run_the_same_rounds() -> None:
     X = data(12, 15, 2)
-    _, solution = solved(X, 0.3, solver="SCS", tol=1e-4)
+    _, solution = solved(X, 0.3, solver="SCS", tol=1e-4, max_iter=3)
     assert solution.stats.extra["solver"] == "SCS"
     assert solution.value == pytest.approx(solved(X, 0.3)[1].value, rel=1e-3)
 
