@@ -108,6 +108,9 @@ MEASURES = (
     (Discriminator.relu(norm_bound=True, bias=True) + Generator.distribution(), ("NormBound", "PopulationGame")),
 )
 CONVEX_CONCAVE = ((Discriminator.relu(beta=1.0) + FREE, ("WeightDecay", "FreePiecewiseMeans")),)
+GAUSSIAN = tuple(
+    (Discriminator.relu(beta=1.0) + LINEAR + R, ("WeightDecay", "GaussianNoise")) for R in (OUTPUT, WEIGHTS)
+)
 BRACKETED = tuple(
     (D + RELU + WEIGHTS, ("NormBound" if D.norm_bound else "WeightDecay", "CovarianceMatching", "JointReluWeights"))
     for D in (*SECOND, Discriminator.quadratic(components=3))
@@ -140,6 +143,16 @@ def test_free_samples_against_relus_are_a_convex_concave_program(wgan: WGAN, nam
         assert tuple(type(step.theorem).__name__ for step in route.steps) == names
         assert route.method == "convex_concave"
         assert "h_G(u)" in route.last.formula
+
+
+@pytest.mark.parametrize(("wgan", "names"), GAUSSIAN, ids=lambda value: repr(value))
+def test_gaussian_noise_against_relus_is_a_semidefinite_program_in_population_only(
+    wgan: WGAN, names: tuple[str, ...]
+) -> None:
+    assert chain(wgan, population=True) == chain(wgan, "conic", population=True) == names
+    route = plan(first_form(wgan, "mean", True))
+    assert "uᵀSu/2π" in route.last.formula
+    assert "GaussianNoise" not in str(reduction_graph(first_form(wgan)).edges(data=True))
 
 
 @pytest.mark.parametrize(("wgan", "names"), [*CLOSED, *ON_THE_LINE], ids=lambda value: repr(value))
@@ -214,6 +227,7 @@ def test_the_order_of_the_sum_does_not_change_the_route() -> None:
 
 def test_every_theorem_is_on_some_route() -> None:
     pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC, *SADDLE, *MEASURES, *CONVEX_CONCAVE, *CONES)
+    pairs += GAUSSIAN
     used = {name for _, names in pairs for name in names}
     assert used == {type(theorem).__name__ for theorem in THEOREMS}
 
@@ -395,11 +409,11 @@ def test_without_lemma_3_1_nothing_under_weight_decay_is_covered() -> None:
 def test_each_theorem_carries_weight_some_route_or_refusal_changes_without_it(name: str) -> None:
     def answer(wgan: WGAN, method: str, theorems: Sequence[Reduction]) -> object:
         try:
-            return chain(wgan, method, theorems=theorems)
+            return chain(wgan, method, any(wgan == pair for pair, _ in GAUSSIAN), theorems)
         except (NotCoveredError, InputError) as error:
             return type(error)
 
-    pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE, *MEASURES, *CONVEX_CONCAVE, *CONES)]
+    pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE, *MEASURES, *CONVEX_CONCAVE, *CONES, *GAUSSIAN)]
     pairs += [(w, "conic") for w, _ in (*CONIC, *ON_THE_LINE_CONIC)]
     pairs += [(w, "saddle") for w, _ in SADDLE]
     assert any(answer(w, m, THEOREMS) != answer(w, m, without(name)) for w, m in pairs)
