@@ -1,7 +1,7 @@
 """The cells of planes a_iᵀp = 0 in ℝ³, found beside the arcs that the planes cut on each other: O(n² log n).
 
-Every plane is a circle on the sphere, cut into arcs by the other planes; every cell lies beside an arc. Sums over the rows
-that are active in a cell are prefix sums along the circle.
+Every plane is a circle on the sphere, cut into arcs by the other planes; every cell lies beside an arc. Sums over the
+rows that are active in a cell are prefix sums along the circle.
 """
 
 from __future__ import annotations

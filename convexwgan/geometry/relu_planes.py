@@ -137,7 +137,7 @@ def _line_points(neurons: Float64, lam: Float64, curvature: float) -> Float64:
 
 
 def _plane_points(neurons: Float64, lam: Float64, curvature: float) -> Float64:
-    """Stationary points that lie in their cell; on lines with λ_k < 0 those of all segments, and crossings of such lines."""
+    """Stationary points in their cells; on lines with λ_k < 0 those of all segments, and where such lines cross."""
     lengths = np.linalg.norm(neurons, axis=1)
     unit, lam_u = neurons / lengths[:, None], lam[:, None] * neurons[:, :2]
     stationary = [np.zeros((1, 2))]

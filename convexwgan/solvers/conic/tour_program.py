@@ -19,8 +19,8 @@ class Discs:
     """Discs and the points of the walk that have to meet them.
 
     Attributes:
-        centres: (k, 2). is_opposite: (k,), whether c − P_i instead of P_i meets the disc. owner: j (k,). at: i (k,), which point.
-        slots: N, the number of points before the last one.
+        centres: (k, 2). is_opposite: (k,), whether c − P_i instead of P_i meets the disc. owner: j (k,), whose vertex.
+        at: i (k,), which point. slots: N, the number of points before the last one.
     """
 
     centres: Float64

@@ -1,18 +1,18 @@
 """The population game in the plane as one second-order cone program: a shortest tour of discs.
 
-The zonotope of X is a polygon with vertices v_j. A zonotope Q of atoms satisfies h_X ≤ h_Q + β when it meets every disc
-of radius β around a vertex. Q is symmetric about c/2, c the sum of its atoms, so that it meets the disc of the antipode
-v'_j where c − Q meets it: half a turn around Q passes points P_i for all discs, in a known order. Every slot between two
-points holds two atoms, g and −f, whose partial sums walk along the boundary of Q:
+The zonotope of X is a polygon with vertices v_j. A zonotope Q of atoms satisfies h_X ≤ h_Q + β when it meets every
+disc of radius β around a vertex. Q is symmetric about c/2, c the sum of its atoms, so that it meets the disc of the
+antipode v'_j where c − Q meets it: half a turn around Q passes points P_i for all discs, in a known order. Every slot
+between two points holds two atoms, g and −f, whose partial sums walk along the boundary of Q:
 
     min Σ‖g_i‖ + ‖f_i‖  s.t.  P_0 = −Σf_i,  P_{i+1} = P_i + g_i + f_i,  c = P_0 + P_N,
     ‖P_i − v_j‖ ≤ β for the discs of vertices,  ‖c − P_i − v'_j‖ ≤ β for those of antipodes.
 
-With 0 far inside the polygon Q has its centre, c = m = Σx_i, and P_j meets both discs of vertex j. Near the boundary, or
-where all data are in one half plane, δ = c − m is not 0. In a direction u normal at v_j one of the two discs is then nearer
-by uᵀδ: only the other one is met from outside, and only the vertex at which uᵀδ changes its sign keeps two points.
-The multipliers of the discs are neurons. The programs propose, both oracles of the game judge: that Q never sticks out of
-the polygon by more than β is not asked for, and where it would the exchange goes on.
+With 0 far inside the polygon Q has its centre, c = m = Σx_i, and P_j meets both discs of vertex j. Near the boundary,
+or where all data are in one half plane, δ = c − m is not 0. In a direction u normal at v_j one of the two discs is then
+nearer by uᵀδ: only the other one is met from outside, and only the vertex at which uᵀδ changes its sign keeps two
+points. The multipliers of the discs are neurons. The programs propose, both oracles of the game judge: that Q never
+sticks out of the polygon by more than β is not asked for, and where it would the exchange goes on.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class _Walk:
         return chosen, np.asarray((before + unit) @ shift < 0.0)
 
     def discs(self, asked: Bools, antipode_first: Bools | None) -> Discs:
-        """The discs that are asked for (n, 2), each met by a point of its own; those of a vertex by one point if centred."""
+        """Discs asked for (n, 2), each met by its own point; with no order both discs of a vertex by one."""
         n = self.count
         role = np.tile([False, True], (n, 1)) if antipode_first is None else antipode_first[:, None] ^ [False, True]
         owner = np.repeat(np.arange(n), 2)
@@ -88,8 +88,8 @@ class _Walk:
 class _Request:
     """Which discs the next program asks for: (n, 2), for v_j and v'_j.
 
-    ``shift``: c − m of the last solution, None while Q has the centre of the data. ``extra``: discs that were missed though
-    they do not face the shift. ``dropped``: discs that other points of Q meet.
+    ``shift``: c − m of the last solution, None while Q has the centre of the data. ``extra``: discs that were missed
+    though they do not face the shift. ``dropped``: discs that other points of Q meet.
     """
 
     shift: Float64 | None
@@ -147,7 +147,7 @@ def _tour_of(found: TourPoint) -> Tour:
 
 
 def _strange(X: Float64, found: TourPoint, discs: Discs) -> Bools:
-    """Discs whose force does not point where their vertex is the corner of the zonotope: other points of Q meet them."""
+    """Discs whose force does not point where their vertex is the zonotope's corner: other points of Q meet them."""
     lam = np.linalg.norm(found.forces, axis=1)
     active = lam > _ACTIVE * max(float(lam.max(initial=0.0)), 1e-300)
     u = found.forces / np.where(active, lam, 1.0)[:, None]

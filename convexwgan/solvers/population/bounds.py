@@ -116,7 +116,7 @@ def _feasible(side: Side, beta: float | None, found: _Judged, to_beat: float) ->
 
 
 def _level(side: Side, beta: float | None, dist: float) -> float:
-    """Which neurons will matter: all above β; with bias also those near it, under a norm bound those near the largest."""
+    """Which neurons will matter: all above β; with bias those near it too, under a norm bound those near the top."""
     if beta is None:
         return _NEAR_LARGEST * dist
     return beta * (1.0 - _NEAR_BETA) if side.has_mass else beta * (1.0 + 1e-12)

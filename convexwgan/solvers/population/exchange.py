@@ -19,7 +19,7 @@ logger = logging.getLogger("convexwgan")
 _MAX_ROUNDS = 400
 _SAMPLED_ROUNDS = 20
 """Where the oracles only search, more rounds add nothing that could be proven."""
-_KEPT_IDLE = 4
+_KEPT_IDLE = 3
 _TANGENTS = 20
 
 
@@ -109,13 +109,13 @@ def exchange(
     if _is_closed_by(state, starts, tol):
         return best
     for best.rounds in range(1, limit + 1):
-        best.stopped = _round(state, callback)
-        late = deadline is not None and time.perf_counter() > deadline
+        reason = _round(state, np.inf if deadline is None else deadline - time.perf_counter(), callback)
         if best.relative_gap <= tol:
-            best.stopped = None
-        elif late and best.stopped is None:
-            best.stopped = "time_limit"
-        if best.relative_gap <= tol or best.stopped is not None:
+            return best
+        if deadline is not None and time.perf_counter() > deadline:
+            reason = "time_limit"
+        if reason is not None:
+            best.stopped = reason
             return best
     best.stopped = "max_iter"
     return best
@@ -142,10 +142,10 @@ def _is_closed_by(state: _State, starts: Iterable[Start], tol: float) -> bool:
     return is_closed
 
 
-def _round(state: _State, callback: Callable[[float, float], None] | None) -> str | None:
-    """One program, both oracles, and new atoms and neurons; why no further round makes sense, or None."""
+def _round(state: _State, seconds: float, callback: Callable[[float, float], None] | None) -> str | None:
+    """One program of at most so many seconds, both oracles, new atoms and neurons; why to stop after it, or None."""
     side, beta, best = state.side, state.beta, state.best
-    point = solve_master(_program(state))
+    point = solve_master(_program(state), seconds)
     if point is None:
         return "linear_program"
     measure, on_data = point.measure[1:], float(point.measure[0])

@@ -19,6 +19,8 @@ from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form
 
 _RANK = 1e-12
+_SEARCH_SHARE = 0.8
+"""Of a time limit; the rest is left for the certificate, whose branch and bound is as long as its work needs."""
 Callback = Callable[[dict[str, Any]], object]
 
 
@@ -47,11 +49,11 @@ def solve_population(form: Form, data: GameData, limits: Limits, callback: Callb
     mass = data.mass_fake if bias else 1.0
     side = _side(rows / unit, data, bias, beta is None, unit)
     scaled = None if beta is None else beta / (unit * mass)
-    deadline = None if limits.time_limit is None else time.perf_counter() + limits.time_limit
+    deadline = None if limits.time_limit is None else time.perf_counter() + _SEARCH_SHARE * limits.time_limit
     starts = _planar_starts(side, scaled) if rows.shape[1] == 2 and not bias else ()
     report = None if callback is None else _reporter(callback, _value_unit(data, unit, bias, beta is None))
     best = exchange(
-        side, scaled, 0.2 * limits.tol, max_rounds=limits.max_iter, deadline=deadline, starts=starts, callback=report
+        side, scaled, 0.5 * limits.tol, max_rounds=limits.max_iter, deadline=deadline, starts=starts, callback=report
     )
     return _candidate(best, side, data, basis, unit, bias)
 
