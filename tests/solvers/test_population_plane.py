@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from convexwgan import Discriminator, Generator, Problem, Solution, Status, verify
 from convexwgan.errors import InputError
+from convexwgan.solvers.conic.touring_discs import fewer_atoms
 
 Array = np.ndarray[Any, Any]
 DISTRIBUTION = Generator.distribution()
@@ -129,3 +130,24 @@ def test_searched_oracles_are_never_certified(d: int, bias: bool, fraction: floa
         assert certificate.status is Status.UNVERIFIED
     details = " ".join(check.detail for check in solution.certificate.checks)
     assert "searched only" in details
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 30))
+def test_fewer_atoms_are_the_same_zonotope(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    theta = rng.standard_normal((n, 2))
+    g, f = rng.uniform(0, 1, (2, n, 1)) * (rng.uniform(0, 1, (2, n, 1)) > 0.2) * theta
+    slots = np.concatenate([g, -f])
+    fewer = fewer_atoms(slots)
+    assert int(fewer.any(axis=1).sum()) <= n + 2
+    U = rng.standard_normal((200, 2))
+    h, other = (np.maximum(U @ vectors.T, 0.0).sum(axis=1) for vectors in (slots, fewer))
+    assert other == pytest.approx(h, abs=1e-9 * (1.0 + n))
+
+
+def test_the_plane_needs_no_more_atoms_than_samples_and_two() -> None:
+    for kind in ("log-normal", "clustered"):
+        _, solution = solved(skewed(kind, 100), 0.01)
+        generator: Any = solution.generator
+        assert len(generator.weights) <= 102

@@ -33,6 +33,8 @@ _CORNER = 1e-7
 _OUTSIDE = 1e-7
 _ACTIVE = 1e-9
 _SMALLEST = 1e-10
+_STRAIGHT = 1e-9
+_INSIDE = 1e-9
 _CENTRED = 1e-6
 
 
@@ -120,9 +122,10 @@ def tours(X: Float64, beta: float | None, kappa: float = 1.0) -> Iterator[Tour]:
     """
     walk, m, none = _walk(X), X.sum(axis=0), np.zeros((len(X), 2), dtype=np.bool_)
     request = _Request(None, none, none)
+    radius = None if beta is None else beta * (1.0 - _INSIDE)  # feasible in spite of rounding
     for turn in range(_ROUNDS):
         discs = request.discs(walk)
-        found = solve_tour(discs, beta, kappa) if len(discs.at) else None
+        found = solve_tour(discs, radius, kappa) if len(discs.at) else None
         if found is None:
             return
         tour = _tour_of(found)
@@ -142,8 +145,49 @@ def _tour_of(found: TourPoint) -> Tour:
     """Atoms that are not 0, neurons along the forces of the discs."""
     lam = np.linalg.norm(found.forces, axis=1)
     active = lam > _ACTIVE * max(float(lam.max(initial=0.0)), 1e-300)
-    vectors = found.vectors[np.linalg.norm(found.vectors, axis=1) > _SMALLEST]
+    vectors = fewer_atoms(found.vectors)
+    vectors = vectors[np.linalg.norm(vectors, axis=1) > _SMALLEST]
     return Tour(vectors, found.forces[active] / lam[active][:, None], lam[active])
+
+
+def fewer_atoms(vectors: Float64) -> Float64:
+    """The same zonotope from fewer atoms: slots [g; −f] (2N, 2) in, at most N + 2 vectors that are not 0 out.
+
+    Atoms a θ and −b θ of one slot add (a + b)|θᵀu|/2 + (a − b)θᵀu/2 to h: only a + b and Σ(a − b)θ matter. Moving the
+    differences t = a − b along Σ v_iθ_i = 0 until one reaches ±(a + b) ends with two of them inside.
+
+    >>> fewer = fewer_atoms(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 0.0], [0.0, -1.0], [-1.0, -1.0]]))
+    >>> int(fewer.any(axis=1).sum()) <= 5, fewer.sum(axis=0).tolist()
+    (True, [0.0, 0.0])
+    """
+    g, f = vectors[: len(vectors) // 2], -vectors[len(vectors) // 2 :]
+    a, b = np.linalg.norm(g, axis=1), np.linalg.norm(f, axis=1)
+    edge = np.linalg.norm(g + f, axis=1)
+    straight = np.flatnonzero((a + b - edge <= _STRAIGHT * (a + b)) & (edge > 0.0))
+    theta, most = (g + f)[straight] / edge[straight][:, None], (a + b)[straight]
+    t = _at_bounds(theta, (g - f)[straight].sum(axis=0), (a - b)[straight], most)
+    out = vectors.copy()
+    out[straight], out[len(g) + straight] = 0.5 * (most + t)[:, None] * theta, -0.5 * (most - t)[:, None] * theta
+    return out
+
+
+def _at_bounds(theta: Float64, total: Float64, t: Float64, most: Float64) -> Float64:
+    """t' near t in that Σ t'_iθ_i = total, and with |t'_i| = most_i for all but two i."""
+    t, free = np.clip(t, -most, most), [int(i) for i in np.flatnonzero(np.abs(t) < most)]
+    while len(free) > 2:
+        three = free[-3:]
+        v = np.cross(theta[three, 0], theta[three, 1])
+        if not np.abs(v).max() > _STRAIGHT:  # parallel: two of them are enough
+            v = np.array([1.0, -float(theta[three[0]] @ theta[three[1]]), 0.0])
+        room = np.where(v > 0.0, most[three] - t[three], most[three] + t[three])
+        steps = np.where(v != 0.0, room / np.where(v != 0.0, np.abs(v), 1.0), np.inf)
+        first = int(steps.argmin())
+        t[three] += steps[first] * v
+        t[three[first]] = np.copysign(most[three[first]], v[first])
+        free.remove(three[first])
+    if len(free) == 2 and abs(np.linalg.det(theta[free])) > _STRAIGHT:  # what rounding left
+        t[free] += np.linalg.solve(theta[free].T, total - t @ theta)
+    return np.clip(t, -most, most)
 
 
 def _strange(X: Float64, found: TourPoint, discs: Discs) -> Bools:
