@@ -147,7 +147,7 @@ def test_fewer_atoms_are_the_same_zonotope(seed: int, n: int) -> None:
 
 
 def test_the_plane_needs_no_more_atoms_than_samples_and_two() -> None:
-    for kind in ("log-normal", "clustered"):
+    for kind in ("log-normal", "outliers"):
         _, solution = solved(skewed(kind, 100), 0.01)
         generator: Any = solution.generator
         assert len(generator.weights) <= 102
