@@ -72,10 +72,12 @@ def test_real_planes_close_to_1e_6() -> None:
     shift=st.sampled_from([0.0, 0.3, 1.0, 4.0]),
     fraction=st.sampled_from([1e-3, 0.03, 0.2, 0.6]),
     copies=st.sampled_from([1, 2]),
+    thin=st.sampled_from([1.0, 1e-3]),
 )
 def test_any_small_set_in_the_plane_is_certified(seed: int, n: int, shift: float, fraction: float, copies: int) -> None:
     X = np.repeat(np.round(2.0 * np.random.default_rng(seed).standard_normal((n, 2)) + shift, 1), copies, axis=0)
     X[0] += 0.05  # not all 0
+    X[:, 1] *= thin
     _, solution = solved(X, fraction, tol=1e-5)
     assert solution.status is Status.CERTIFIED, str(solution.certificate)
 
@@ -133,17 +135,17 @@ def test_searched_oracles_are_never_certified(d: int, bias: bool, fraction: floa
 
 
 @settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 10**6), n=st.integers(1, 30))
-def test_fewer_atoms_are_the_same_zonotope(seed: int, n: int) -> None:
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 30), thin=st.sampled_from([1.0, 1e-3]))
+def test_fewer_atoms_are_the_same_zonotope(seed: int, n: int, thin: float) -> None:
     rng = np.random.default_rng(seed)
-    theta = rng.standard_normal((n, 2))
+    theta = rng.standard_normal((n, 2)) * [1.0, thin]
     g, f = rng.uniform(0, 1, (2, n, 1)) * (rng.uniform(0, 1, (2, n, 1)) > 0.2) * theta
     slots = np.concatenate([g, -f])
     fewer = fewer_atoms(slots)
-    assert int(fewer.any(axis=1).sum()) <= n + 2
+    assert int(fewer.any(axis=1).sum()) <= n + 2 or (thin < 1.0 and (fewer == slots).all())
     U = rng.standard_normal((200, 2))
     h, other = (np.maximum(U @ vectors.T, 0.0).sum(axis=1) for vectors in (slots, fewer))
-    assert other == pytest.approx(h, abs=1e-9 * (1.0 + n))
+    assert other == pytest.approx(h, abs=1e-10 * (1.0 + n))
 
 
 def test_the_plane_needs_no_more_atoms_than_samples_and_two() -> None:

@@ -35,6 +35,7 @@ _ACTIVE = 1e-9
 _SMALLEST = 1e-10
 _STRAIGHT = 1e-9
 _INSIDE = 1e-9
+_EXACT = 1e-13
 _CENTRED = 1e-6
 
 
@@ -165,7 +166,10 @@ def fewer_atoms(vectors: Float64) -> Float64:
     edge = np.linalg.norm(g + f, axis=1)
     straight = np.flatnonzero((a + b - edge <= _STRAIGHT * (a + b)) & (edge > 0.0))
     theta, most = (g + f)[straight] / edge[straight][:, None], (a + b)[straight]
-    t = _at_bounds(theta, (g - f)[straight].sum(axis=0), (a - b)[straight], most)
+    total = (g - f)[straight].sum(axis=0)
+    t = _at_bounds(theta, total, (a - b)[straight], most)
+    if not ((np.abs(t) <= most).all() and np.abs(t @ theta - total).max(initial=0.0) <= _EXACT * most.sum()):
+        return vectors  # directions too close to each other for exact steps
     out = vectors.copy()
     out[straight], out[len(g) + straight] = 0.5 * (most + t)[:, None] * theta, -0.5 * (most - t)[:, None] * theta
     return out
@@ -187,7 +191,7 @@ def _at_bounds(theta: Float64, total: Float64, t: Float64, most: Float64) -> Flo
         free.remove(three[first])
     if len(free) == 2 and abs(np.linalg.det(theta[free])) > _STRAIGHT:  # what rounding left
         t[free] += np.linalg.solve(theta[free].T, total - t @ theta)
-    return np.clip(t, -most, most)
+    return np.asarray(t)
 
 
 def _strange(X: Float64, found: TourPoint, discs: Discs) -> Bools:
