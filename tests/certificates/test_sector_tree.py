@@ -145,7 +145,9 @@ def test_a_long_basis_or_long_neurons_earn_nothing() -> None:
     evidence, tree = honest()
     assert tree_bound(evidence, tree | {"tree_basis": 2.0 * np.eye(2)}).value == 0.0
     longer = tree["tree_neurons"] * np.array([1.0, 5.0, 5.0, 1.0])
-    assert tree_bound(evidence, tree | {"tree_neurons": longer}).value == pytest.approx(tree_bound(evidence, tree).value)
+    assert tree_bound(evidence, tree | {"tree_neurons": longer}).value == pytest.approx(
+        tree_bound(evidence, tree).value
+    )
 
 
 def test_a_leaf_without_a_discriminator_proves_zero() -> None:

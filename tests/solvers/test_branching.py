@@ -1,4 +1,4 @@
-"""Branch and bound over sectors: the bracket closes, every way of ending early, and nothing is claimed without proof."""
+"""Branch and bound over sectors: the bracket closes, every way of ending early, nothing claimed without proof."""
 
 from __future__ import annotations
 

@@ -30,8 +30,6 @@ class Incumbent(Protocol):
     def report(self, lower: float) -> None: ...
 
 
-
-
 class Search:
     """The tree with the cost of the best G: all in units of ``PlanarGame``, where the cost is ½‖G‖_F²."""
 
@@ -49,7 +47,7 @@ class Search:
         self._descending = 0.0
 
     def run(self, deadline: float, max_iter: float = np.inf) -> str | None:
-        """Until the gap is closed: None; else "time_limit", "max_iter", or "depth" where sectors are at their finest."""
+        """Until the gap is closed: None; else "time_limit", "max_iter", or "depth": sectors are at their finest."""
         began, told = time.perf_counter(), 0.0
         while self.tree.lower < self._closed:
             if time.perf_counter() > deadline:
