@@ -86,7 +86,12 @@ def _along(D: Float64, edge: Float64) -> Float64:
 
 
 def anchored(
-    target: Target, G: Float64, offer: Callable[[Float64], None], best: float = np.inf, deadline: float = np.inf
+    target: Target,
+    G: Float64,
+    offer: Callable[[Float64], None],
+    best: float = np.inf,
+    deadline: float = np.inf,
+    max_steps: int = _STEPS,
 ) -> bool:
     """Steps from any G, feasible or not, each a least-norm problem closed by cuts; every feasible output is offered.
 
@@ -96,7 +101,7 @@ def anchored(
         Whether a feasible output was met.
     """
     P, cost, is_met = corners(target.X), np.inf, False
-    for _ in range(_STEPS):
+    for _ in range(max_steps):
         found = _step(target, G, P, anchors(G, P), deadline)
         if found is None or not target.is_feasible(found):
             return is_met

@@ -16,8 +16,8 @@ from convexwgan.solvers.linearised_zonotopes import Target, improved
 
 _STEPS = 60
 _STARTS = 24
-_LONGEST, _SHORT = 3.0, 0.5
-"""Seconds that one descent may take, before and after there is a feasible output."""
+_LONGEST = 0.05
+"""Of the time limit: what one descent may take."""
 _SIZES = (0.02, 0.05, 0.1, 0.005)
 """By how much of their mean length the best samples are disturbed, in turn."""
 Callback = Callable[[dict[str, Any]], object]
@@ -32,6 +32,7 @@ class BestSamples:
         self.G: Float64 | None = None
         self.cost, self.lower = np.inf, 0.0
         self._began, self._rng, self._turn = time.perf_counter(), np.random.default_rng(0), 0
+        self._longest = _LONGEST * max(deadline - self._began, 0.0)
 
     def offer(self, G: Float64) -> None:
         """Keep G, which is feasible, where it is cheaper."""
@@ -58,7 +59,7 @@ class BestSamples:
             else:
                 size = _SIZES[self._turn // 2 % len(_SIZES)] * float(np.linalg.norm(self.G, axis=1).mean())
                 start = self.G + size * self._rng.standard_normal(self.G.shape)
-        deadline = min(self.deadline, time.perf_counter() + (_LONGEST if self.G is None else _SHORT))
+        deadline = min(self.deadline, time.perf_counter() + self._longest)
         if not anchored(self.target, start, self.offer, self.cost, deadline):
             found = _Last()
             improved(self.target, start, found.offer, _STEPS, deadline)
@@ -114,11 +115,10 @@ def _shares(sizes: Float64) -> Float64:
 def _starts(target: Target, measure: Float64, rng: np.random.Generator) -> Iterator[Float64]:
     """The measure, rounded or evenly cut, and the data; then all of these, disturbed."""
     n, X = target.n_fake, target.X
-    fixed = [heaviest(X, n) if len(X) > n else rounded_measure(X, n)]
-    if 0 < len(measure) <= n:
-        fixed.append(rounded_measure(measure, n))
+    fixed = [rounded_measure(measure, n)] if 0 < len(measure) <= n else []
     if len(measure):
-        fixed += [evenly_cut(measure, n, shift) for shift in (0.0, 0.25, 0.5, 0.75)]
+        fixed += [evenly_cut(measure, n, shift) for shift in (0.75, 0.25, 0.5, 0.0)]
+    fixed.append(heaviest(X, n) if len(X) > n else rounded_measure(X, n))
     yield from fixed
     for k in range(_STARTS - len(fixed)):
         base = fixed[k % len(fixed)]
