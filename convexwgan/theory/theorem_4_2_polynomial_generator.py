@@ -21,7 +21,8 @@ class PolynomialGenerator(Reduction):
     claim = "G = σ(ZW₁)W₂ reaches exactly the outputs Z̃W̃"
 
     def accepts(self, form: Form) -> Acceptance:
-        ours = form.generator.kind == "polynomial" and not form.lifted and form.stage in _MATCHING
+        is_met = form.stage in _MATCHING or form.is_piecewise
+        ours = form.generator.kind == "polynomial" and not form.lifted and is_met
         return YES if ours else ELSEWHERE
 
     def apply(self, form: Form) -> Form:
