@@ -37,7 +37,7 @@ def certify_measure(
     dual = measure_bound(evidence, u, v, scales)
     dual, tree, tree_checks = _better_tree(evidence, claim, dual)
     dual_checks += tree_checks
-    lower_parts = {"neurons_u": dual.u, "neurons_v": dual.v} if tree is None else {}
+    own_u, own_v = (dual.u, dual.v) if tree is None else (None, None)  # across a tree no discriminator attains
     table, weight_checks = _read_table(evidence, claim)
     if tree is not None and dual.value > (most := most_cost(evidence)) * (1.0 + _INFEASIBLE):
         return Audit(_infeasible(evidence, dual.value, most, dual_checks + weight_checks, tol), None, tree=tree)
@@ -46,7 +46,7 @@ def certify_measure(
             dual.value, np.inf, 0.0, scope_of(dual.is_proven), dual_checks + weight_checks, tol=tol,
             scale=evidence.scale, has_candidate=False,
         )  # fmt: skip
-        return Audit(found, None, **lower_parts, tree=tree)
+        return Audit(found, None, own_u, own_v, tree=tree)
     claimed = attain_measure(evidence, table)
     chosen = claimed
     if repair and evidence.samples is None and claimed.violation > _ROUNDING and claimed.is_proven:
@@ -63,7 +63,7 @@ def certify_measure(
     weights = claim.weights
     if chosen is not claimed:
         weights = chosen.table if evidence.samples is None else np.zeros((evidence.samples, evidence.dim))
-    return Audit(certificate, weights, **lower_parts, repaired=chosen is not claimed, tree=tree)
+    return Audit(certificate, weights, own_u, own_v, repaired=chosen is not claimed, tree=tree)
 
 
 def _better_tree(

@@ -273,13 +273,13 @@ def check_reduction_inverts(problem: ProblemLike, theorem: Reduction, tol: float
 
 
 def find_step(problem: ProblemLike, theorem: Reduction) -> Step:
-    """Where the problem's automatic, conic or saddle route uses the theorem.
+    """Where the problem's automatic, conic, saddle or global route uses the theorem.
 
     Raises:
         AssertionError: nowhere.
     """
     routes = []
-    for method in ("auto", "conic", "saddle"):
+    for method in ("auto", "conic", "saddle", "global"):
         try:
             routes.append(problem.route(method))
         except ConvexWGANError:  # not every pair has such a form
