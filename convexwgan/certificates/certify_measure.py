@@ -7,8 +7,9 @@ import numpy as np
 from convexwgan.arrays import Float64
 from convexwgan.certificates.adversary import read_adversary, read_array
 from convexwgan.certificates.audit import Audit
-from convexwgan.certificates.certificate import Certificate, Check
+from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
 from convexwgan.certificates.claim import Claim
+from convexwgan.certificates.few_outputs import too_few_outputs
 from convexwgan.certificates.measures import (
     AttainedMeasure,
     DualBound,
@@ -32,6 +33,9 @@ def certify_measure(
     u, v = (empty, np.zeros(0)) if adversary is None else (adversary.u, adversary.v)
     dual = measure_bound(evidence, u, v, scales)
     table, weight_checks = _read_table(evidence, claim)
+    infeasibility = _too_few(evidence)
+    if infeasibility is not None:
+        return _infeasible(evidence, infeasibility, dual_checks + weight_checks, tol)
     if table is None:
         found = Certificate(
             dual.value, np.inf, 0.0, scope_of(dual.is_proven), dual_checks + weight_checks, tol=tol,
@@ -55,6 +59,24 @@ def certify_measure(
     if chosen is not claimed:
         weights = chosen.table if evidence.samples is None else np.zeros((evidence.samples, evidence.dim))
     return Audit(certificate, weights, dual.u, dual.v, repaired=chosen is not claimed)
+
+
+def _too_few(evidence: MeasureEvidence) -> Infeasibility | None:
+    """What fewer outputs than dimensions miss; the measures themselves are never infeasible: ν may be the data."""
+    if evidence.samples is None or evidence.beta is None:
+        return None
+    return too_few_outputs(evidence.X, float(evidence.weights[0]), evidence.samples, evidence.beta)
+
+
+def _infeasible(
+    evidence: MeasureEvidence, infeasibility: Infeasibility, checks: tuple[Check, ...], tol: float
+) -> Audit:
+    proven = Check("infeasibility proven from the data", True, infeasibility.text)
+    certificate = Certificate(
+        np.inf, np.inf, np.inf, "exhaustive", (proven, *checks), infeasibility=infeasibility, tol=tol,
+        scale=evidence.scale, has_candidate=False,
+    )  # fmt: skip
+    return Audit(certificate, None)
 
 
 def _read_table(evidence: MeasureEvidence, claim: Claim) -> tuple[Float64 | None, tuple[Check, ...]]:
