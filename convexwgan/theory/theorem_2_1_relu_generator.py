@@ -25,6 +25,7 @@ class ReluGenerator(Reduction):
     claim = "first the output G*, then the least weights with (ZW₁)₊W₂ = G*"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether a ReLU generator has outputs to be found first, on sampled noise."""
         if form.generator.kind != "relu" or form.lifted or form.stage not in _MATCHING:
             return ELSEWHERE
         if form.population:

@@ -21,6 +21,7 @@ class PolynomialGenerator(Reduction):
     claim = "G = σ(ZW₁)W₂ reaches exactly the outputs Z̃W̃"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether the generator is polynomial and its noise not yet lifted."""
         ours = form.generator.kind == "polynomial" and not form.lifted and form.stage in _MATCHING
         return YES if ours else ELSEWHERE
 

@@ -119,8 +119,6 @@ SADDLE += tuple((LINE[0] + G + OUTPUT, ("WeightDecay", "CoupledGame")) for G in 
 SADDLE += ((LINE[1] + FREE + OUTPUT, ("NormBound", "CoupledGame")),)
 OF_WEIGHTS = tuple(G + R for G in (LINEAR, POLYNOMIAL) for R in (OUTPUT, WEIGHTS))
 CONES = tuple((LINE[0] + pair, ("WeightDecay", "OrderedCones")) for pair in OF_WEIGHTS)
-    (LINE[0] + G + R, ("WeightDecay", "OrderedCones")) for G in (LINEAR, POLYNOMIAL) for R in (OUTPUT, WEIGHTS)
-)
 NEEDS_SOLVER = tuple((w, c) for w, c in CONIC if c[-1] == "MomentProgram" or not w.regularizer.is_quadratic)
 
 
