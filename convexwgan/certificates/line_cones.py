@@ -186,8 +186,6 @@ def _priced(game: _Game, rays: Float64, V: Float64, b: Float64) -> tuple[float, 
 
     Σα_j = ‖c‖₁ ≤ √r‖c‖ ≤ √r‖c‖_K/σ_min(L) on rays of ‖r_j‖₁ = 1 in one orthant: so much may an error of dᵀr_j cost.
     """
-    from scipy.optimize import nnls
-
     Y = game.L @ rays
     inverse = np.linalg.inv(Y)
     A = np.concatenate([V @ inverse, inverse])
@@ -195,12 +193,7 @@ def _priced(game: _Game, rays: Float64, V: Float64, b: Float64) -> tuple[float, 
     lengths[lengths == 0.0] = 1.0
     right = np.concatenate([b, np.zeros(len(inverse))]) / lengths
     unit = float(np.abs(right).max()) or 1.0
-    E, target = np.concatenate([(A / lengths[:, None]).T, right[None] / unit]), np.zeros(len(inverse) + 1)
-    target[-1] = 1.0
-    try:
-        u = nnls(E, target, maxiter=30 * len(E) + 100)[0] / lengths
-    except RuntimeError:
-        return 0.0, -math.inf, None
+    u = _least_distance_prices(A / lengths[:, None], right / unit) / lengths
     prices, variation = u[: len(b)], float(u[: len(b)].sum())
     d = A.T @ u
     evidence = game.evidence
@@ -215,3 +208,29 @@ def _priced(game: _Game, rays: Float64, V: Float64, b: Float64) -> tuple[float, 
     room = 1.0 - float(right @ (u * lengths)) / unit
     point = np.linalg.solve(game.L, unit * d / room) if room > 1e-12 else None
     return bound, slack, point
+
+
+def _least_distance_prices(A: Float64, b: Float64) -> Float64:
+    """u ≥ 0 of min ½‖y‖² s.t. Ay ≥ b, by nonnegative least squares on a growing set of rows; 0 where that fails.
+
+    Whatever it finds is priced by the caller: nothing rests on its being the best.
+    """
+    from scipy.optimize import nnls
+
+    inside = np.zeros(len(b), dtype=bool)
+    inside[:: max(1, len(b) // 48)] = True
+    target = np.append(np.zeros(A.shape[1]), 1.0)
+    for _ in range(60):
+        u = np.zeros(len(b))
+        try:
+            u[inside] = nnls(np.vstack([A[inside].T, b[inside]]), target, maxiter=400)[0]
+        except RuntimeError:
+            return np.zeros(len(b))
+        room = 1.0 - float(b @ u)
+        missing = b * room - A @ (A.T @ u)
+        missing[inside] = 0.0
+        if room <= 1e-12 or not bool((missing > 1e-13 * room).any()):
+            break
+        worst = np.argpartition(missing, -min(len(b), 16))[-16:]
+        inside[worst[missing[worst] > 0.0]] = True
+    return u

@@ -21,6 +21,9 @@ from convexwgan.arrays import Float64
 from convexwgan.geometry.majorization import bottom_sums
 
 Integers = npt.NDArray[np.int64]
+_FEW = 64
+_CLOSE = 1e-14
+"""Rows at a time, and by how much, in units of the largest b, a row may be missed."""
 
 
 class Rows(NamedTuple):
@@ -125,24 +128,39 @@ def least_point(rows: Rows, beta: float) -> LeastPoint:
 
     Reference: Lawson and Hanson, Solving Least Squares Problems (1974), Chapter 23.
     """
-    from scipy.optimize import nnls
-
     b = rows.b + beta * rows.relief
     lengths = np.linalg.norm(rows.A, axis=1)
     lengths[lengths == 0.0] = 1.0
     A, b = rows.A / lengths[:, None], b / lengths
     unit = float(np.abs(b).max()) or 1.0
-    E = np.concatenate([A.T, b[None, :] / unit])
+    chosen = np.unique(np.linspace(0, len(b) - 1, _FEW, dtype=np.int64)) if len(b) > 2 * _FEW else np.arange(len(b))
+    while True:  # a few rows at a time: those that are violated most join
+        u = np.zeros(len(b))
+        u[chosen], c = _solved(A[chosen], b[chosen] / unit)
+        if c is None:
+            return LeastPoint(None, u / lengths)
+        missed = b / unit - A @ c
+        missed[chosen] = 0.0
+        worst = np.argpartition(missed, -min(len(b), _FEW // 4))[-_FEW // 4 :]
+        worst = worst[missed[worst] > _CLOSE]
+        if len(worst) == 0:
+            return LeastPoint(unit * c, u / lengths)
+        chosen = np.union1d(chosen, worst)
+
+
+def _solved(A: Float64, b: Float64) -> tuple[Float64, Float64 | None]:
+    """(u, c) of the least distance program with these rows; c None where they have no common point."""
+    from scipy.optimize import nnls
+
+    E = np.concatenate([A.T, b[None, :]])
     target = np.zeros(len(E))
     target[-1] = 1.0
     try:
         u, residual = nnls(E, target, maxiter=30 * len(E) + 100)
     except RuntimeError:  # too many steps: no price is claimed, so that the cone is split further
-        return LeastPoint(np.zeros(A.shape[1]), np.zeros(len(b)))
-    slack = 1.0 - float(b @ u) / unit
-    if residual <= 1e-9 or slack <= 1e-16:
-        return LeastPoint(None, u / lengths)
-    return LeastPoint(unit * (A.T @ u) / slack, u / lengths)
+        return np.zeros(len(b)), np.zeros(A.shape[1])
+    slack = 1.0 - float(b @ u)
+    return u, None if residual <= 1e-9 or slack <= 1e-16 else A.T @ u / slack
 
 
 def least_value(rows: Rows, beta: float, u: Float64) -> float:
