@@ -170,3 +170,74 @@ def least_value(rows: Rows, beta: float, u: Float64) -> float:
     if gain <= 0.0:
         return 0.0
     return 0.5 * (gain / size) ** 2 if size > 0.0 else np.inf
+
+
+@dataclass(frozen=True)
+class Goal:
+    """min ½‖c‖² s.t. dist ≤ β, or with a price p in place of β (norm bound, p = 1/β_g) min ½‖c‖² + p·dist."""
+
+    beta: float | None
+    price: float = 0.0
+
+    def cost(self, game: OrderedSums, c: Float64) -> float:
+        """What c costs, inf where it is too far."""
+        dist = game.dist(c)
+        if self.beta is None:
+            return 0.5 * float(c @ c) + self.price * dist
+        return 0.5 * float(c @ c) if dist <= self.beta * (1.0 + 1e-9) else np.inf
+
+    def point(self, rows: Rows) -> tuple[LeastPoint, float]:
+        """The least point, and the distance t at which it is one: β, or where a longer t costs as much as it saves."""
+        if self.beta is not None:
+            return least_point(rows, self.beta), self.beta
+        low, high = 0.0, float(np.maximum(rows.b, 0.0).max())  # at t = high c = 0 will do
+        below, above = least_point(rows, low), least_point(rows, high)
+        if self._saved(rows, below) <= self.price:
+            return below, low
+        for _ in range(40):
+            middle = 0.5 * (low + high)
+            point = least_point(rows, middle)
+            if self._saved(rows, point) > self.price:
+                low, below = middle, point
+            else:
+                high, above = middle, point
+            if high - low <= 1e-11 * high:
+                break
+        return LeastPoint(above.c, self._mixed(rows, below, above)), high
+
+    def _mixed(self, rows: Rows, below: LeastPoint, above: LeastPoint) -> Float64:
+        """Prices of total p between those of two neighbouring distances, where −d(½‖c‖²)/dt jumps.
+
+        Where nothing is as near as the first its prices are a ray, of which as much is added as p allows.
+        """
+        few, many = self._saved(rows, above), self._saved(rows, below)
+        own, total = _of_total(rows, above.u, few), -float(rows.relief @ below.u)
+        if below.c is None:
+            return own + below.u * ((self.price - few) / total) if total > 0.0 else own
+        share = min(1.0, max(0.0, (self.price - few) / (many - few))) if many > few else 0.0
+        return own + share * (_of_total(rows, below.u, many) - own)
+
+    @staticmethod
+    def _saved(rows: Rows, point: LeastPoint) -> float:
+        """−d(½‖c‖²)/dt, the prices of dist: inf where nothing is as near as t."""
+        if point.c is None:
+            return np.inf
+        size = float(np.linalg.norm(rows.A.T @ point.u))
+        total = -float(rows.relief @ point.u)
+        return total * float(np.linalg.norm(point.c)) / size if size > 0.0 else 0.0
+
+    def bound(self, rows: Rows, u: Float64) -> float:
+        """What the prices u prove of the cost: with a price on dist s·Σu ≤ p in place of −βΣu."""
+        if self.beta is not None:
+            return least_value(rows, self.beta, u)
+        gain, size, total = float(rows.b @ u), float(np.linalg.norm(rows.A.T @ u)), -float(rows.relief @ u)
+        if gain <= 0.0 or total <= 0.0:
+            return 0.0
+        s = min(self.price / total, gain / size**2 if size > 0.0 else np.inf)
+        return s * gain - 0.5 * (s * size) ** 2
+
+
+def _of_total(rows: Rows, u: Float64, total: float) -> Float64:
+    """u scaled so that the prices of dist sum to ``total``."""
+    found = -float(rows.relief @ u)
+    return u * (total / found) if found > 0.0 else u
