@@ -7,7 +7,8 @@ functions of c, −Q_w and U_w are convex and homogeneous. On the cone c = Rα, 
     Σ_{i ∈ first k} w_fg_i ≥ Q_w(k/n_f; c) ≥ Q_x − β_d,   Σ_{i ∉ first k} w_fg_i ≤ U_w ≤ U_x + β_d     for any order,
 
 linear in α: a_i·α ≥ b_i. Prices u ≥ 0 and any d with dᵀr_j ≥ Σu_ia_ij prove ½‖c‖_K² ≥ (bᵀu)₊²/(2‖d‖²_{K⁻¹}) there;
-under a norm bound, b without β_d, ½‖c‖_K² + dist/β_g ≥ s·bᵀu − ½s²‖d‖²_{K⁻¹} for 0 ≤ s ≤ 1/(β_gΣu). The cones of a tree that starts at the orthants and halves edges cover every c; rays are halved exactly in binary.
+under a norm bound, b without β_d, ½‖c‖_K² + dist/β_g ≥ s·bᵀu − ½s²‖d‖²_{K⁻¹} for 0 ≤ s ≤ 1/(β_gΣu). The cones of
+a tree that starts at the orthants and halves edges cover every c; rays are halved exactly in binary.
 """
 
 from __future__ import annotations
