@@ -16,7 +16,7 @@ from convexwgan.arrays import Float64, device_of, namespace, to_numpy64
 from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.certificate import Status
 from convexwgan.certificates.certify import certify
-from convexwgan.certificates.claim import PlainClaim
+from convexwgan.certificates.claim import PlainClaim, tree_of
 from convexwgan.certificates.features import ReluLatents
 from convexwgan.errors import InputError
 from convexwgan.fitted import FittedDiscriminator, FittedGenerator, fitted_discriminator
@@ -70,6 +70,7 @@ def claim_of(candidate: Candidate, problem: Problem) -> PlainClaim:
         neurons_b=_host(neurons.b),
         skip=_host(neurons.skip),
         output_multiplier=_host(H),
+        tree=tree_of(candidate.multipliers),
         hidden=None
         if candidate.hidden is None
         else (_narrowed(candidate.hidden[0], problem), _narrowed(candidate.hidden[1], problem)),
@@ -121,7 +122,7 @@ def _wrapped(problem: Problem, audit: Audit, generator: FittedGenerator | None, 
         "skip": audit.skip,
         "output_multiplier": audit.output_multiplier,
     }
-    dual = {name: array for name, array in arrays.items() if array is not None}
+    dual = {name: array for name, array in arrays.items() if array is not None} | dict(audit.tree or {})
     return Solution.of(
         problem.wgan,
         certificate,
@@ -171,6 +172,8 @@ def _discriminator(problem: Problem, status: Status, dual: dict[str, Float64]) -
     if "u" not in dual or status is not Status.CERTIFIED:
         return None
     regularizer = problem.wgan.regularizer
+    if problem.data.is_population and problem.wgan.players[0].kind == "relu" and bool((dual["v"] < 0.0).any()):
+        return None  # multipliers of the right side, c‖Wu‖ ≤ h + β_d, are concave in S: no saddle point
     if problem.wgan.players[0].kind == "relu" and regularizer.kind == "norm" and regularizer.p > 1.0:
         return None
     return fitted_discriminator(problem.wgan.players[0], dual)
@@ -206,6 +209,26 @@ def check_warm_start(warm_start: object, problem: Problem) -> None:
     if not isinstance(warm_start, Solution) or warm_start.wgan.generator != generator:
         remedy = "pass the solution of the same architecture"
         raise InputError("warm_start", warm_start, f"be a Solution with generator {generator!r}", remedy)
+
+
+def start_of(warm_start: Solution | None, problem: Problem) -> Float64 | None:
+    """The weights of a warm start on this problem's features, G where outputs are free; None where they do not fit."""
+    if warm_start is None or warm_start.generator is None or problem.is_population:
+        return None
+    generator, data = warm_start.generator, problem.data
+    if isinstance(generator, FittedDistribution):
+        return None
+    if generator.first is not None:  # a ReLU network: its output on this problem's noise
+        if problem.Z is None or int(problem.Z.shape[1]) != generator.latent_dim:
+            return None
+        G = to_numpy64(generator(problem.Z))
+        weights = G if data.is_free or data.features is None else to_numpy64(data.features).T @ G
+    else:
+        weights = to_numpy64(generator.weights)
+    expected = (problem.n_fake if data.is_free else data.feature_count, data.dim)
+    if weights.shape != expected or not bool(np.isfinite(weights).all()):
+        return None
+    return to_numpy64(data.in_scaled_units(weights))
 
 
 def better_of(solution: Solution, warm_start: Solution | None, problem: Problem) -> Solution:

@@ -19,8 +19,8 @@ Checks = tuple[Check, ...]
 class HasLatents(Protocol):
     """What of the evidence the weights are read against."""
 
-    latents: Latents
-
+    @property
+    def latents(self) -> Latents: ...
     @property
     def dim(self) -> int: ...
 

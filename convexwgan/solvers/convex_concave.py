@@ -17,6 +17,7 @@ from convexwgan.solvers.linearised_zonotopes import Target, improved
 from convexwgan.solvers.population.sides import best_scaled
 from convexwgan.solvers.population.solve import range_of, solve_population
 from convexwgan.solvers.run import Limits
+from convexwgan.solvers.search import Search
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form
@@ -68,7 +69,9 @@ class _Run:
         return closed or time.perf_counter() > self.deadline
 
 
-def solve_convex_concave(form: Form, data: GameData, limits: Limits, callback: Callback | None = None) -> Candidate:
+def solve_convex_concave(
+    form: Form, data: GameData, limits: Limits, callback: Callback | None = None, start: Float64 | None = None
+) -> Candidate:
     """min (β_g/2)w_f‖G‖_F² s.t. |Σ w_r(x_iᵀu)₊ − Σ w_f(g_iᵀu)₊| ≤ β_d for ‖u‖ ≤ 1: a feasible G and a discriminator.
 
     h_G is convex, so that h_G ≤ h_X + β_d is convex in G, and h_G ≥ h_X − β_d is not; its linearisation at a feasible
@@ -96,7 +99,9 @@ def solve_convex_concave(form: Form, data: GameData, limits: Limits, callback: C
     run = _Run(target, lower, value_unit, deadline, callback, limits.tol, began)
     stopped = first.stopped if first.stopped == "interrupt" else None
     try:
-        stopped = _all_starts(run, _vectors(first, data, basis) / unit, limits.max_iter or _MAX_STEPS, stopped)
+        given = None if start is None else data.fake_weight * start @ basis / unit
+        starts = _starts(run.target, _vectors(first, data, basis) / unit, given, Search.of(limits.options))
+        stopped = _all_starts(run, starts, limits.max_iter or _MAX_STEPS, stopped)
     except KeyboardInterrupt:
         stopped = "interrupt"
     G = None if run.best is None else run.best @ basis.T * (unit / data.fake_weight)
@@ -104,13 +109,13 @@ def solve_convex_concave(form: Form, data: GameData, limits: Limits, callback: C
     return Candidate(weights=G, neurons=first.neurons, stopped=stopped, stats=stats)
 
 
-def _all_starts(run: _Run, measure: Float64, max_steps: int, stopped: str | None) -> str | None:
+def _all_starts(run: _Run, starts: Iterator[Float64], max_steps: int, stopped: str | None) -> str | None:
     """Descend from every start; why it ended early, else None."""
     nothing = np.zeros((run.target.n_fake, run.target.X.shape[1]))
     if run.target.is_feasible(nothing):
         run.offer(nothing)
         return stopped
-    for G in _starts(run.target, measure):
+    for G in starts:
         if run.starts and (stopped == "interrupt" or run.is_over):
             break
         run.starts += 1
@@ -149,19 +154,22 @@ def _vectors(candidate: Candidate, data: GameData, basis: Float64) -> Float64:
     return np.asarray(data.mass_fake * table[:, -1:] * (table[:, :-1] @ basis))
 
 
-def _starts(target: Target, measure: Float64) -> Iterator[Float64]:
-    """The rounded measure, evenly cut in the plane; the data; then both, disturbed with a fixed seed."""
-    rng, n, X = np.random.default_rng(0), target.n_fake, target.X
+def _starts(target: Target, measure: Float64, given: Float64 | None, search: Search) -> Iterator[Float64]:
+    """What was given; the data; the rounded measure, evenly cut in the plane; then all of them, disturbed."""
+    rng, n, X = search.generator(), target.n_fake, target.X
     fixed = [heaviest(X, n) if len(X) > n else rounded_measure(X, n)]
+    if given is not None:
+        fixed.insert(0, given)
     if 0 < len(measure) <= n:
         fixed.append(rounded_measure(measure, n))
     if X.shape[1] == 2 and len(measure):
         fixed += [evenly_cut(measure, n, shift) for shift in (0.0, 0.25, 0.5, 0.75)]
     elif len(measure) > n:
         fixed.append(heaviest(measure, n))
-    yield from fixed
+    total = search.starts or (_STARTS if n <= 20 else _STARTS_MANY)
+    yield from fixed[:total]
     size = 1.0 / n
-    for k in range((_STARTS if n <= 20 else _STARTS_MANY) - len(fixed)):
+    for k in range(total - len(fixed)):
         base = fixed[k % len(fixed)]
         yield base + (0.1, 0.3, 1.0)[k % 3] * size * rng.standard_normal(base.shape)
 

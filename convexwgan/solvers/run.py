@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from convexwgan.arrays import Float64
 from convexwgan.errors import InputError
+from convexwgan.solvers.search import Search
 from convexwgan.spec.validation import count, positive
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
@@ -25,6 +27,12 @@ class Limits:
     verbose: bool
     options: Mapping[str, Any] | None
 
+    def after(self, seconds: float) -> Limits:
+        """What is left once so much time is spent, at least a tenth: the weights of a ReLU generator come second."""
+        if self.time_limit is None:
+            return self
+        return replace(self, time_limit=max(self.time_limit - seconds, 0.1 * self.time_limit))
+
     def check(self, method: str) -> None:
         """Refuse what ``method`` cannot honour.
 
@@ -39,11 +47,13 @@ class Limits:
             count("max_iter", self.max_iter, "it limits the iterations of the solver")
         if self.time_limit is not None:
             positive("time_limit", self.time_limit, "it is a number of seconds")
+        if method == "convex_concave":
+            Search.of(self.options)
         if method in ("closed_form", "column_generation", "convex_concave", "saddle", "global"):
             own = "the primal–dual method is its own" if method == "saddle" else "a formula needs no solver"
             is_own = method in ("convex_concave", "global")
             own = "its quadratic programs are solved by its own method" if is_own else own
-            for name in ("solver", "options"):
+            for name in ("solver",) if method == "convex_concave" else ("solver", "options"):
                 if getattr(self, name) is not None:
                     raise InputError(
                         name,
@@ -54,21 +64,31 @@ class Limits:
 
 
 def run_form(
-    form: Form, data: GameData, limits: Limits, callback: Callable[[dict[str, Any]], object] | None = None
+    form: Form,
+    data: GameData,
+    limits: Limits,
+    callback: Callable[[dict[str, Any]], object] | None = None,
+    start: Float64 | None = None,
 ) -> Candidate:
-    """The candidate of a last form, by the method that runs it."""
+    """The candidate of a last form, by the method that runs it; ``start``: weights that a search may begin with."""
     if form.stage is Stage.MEASURE_GAME:
         from convexwgan.solvers.population.solve import solve_population
 
         return solve_population(form, data, limits, callback)
     if form.stage is Stage.CONVEX_CONCAVE:
-        from convexwgan.solvers.convex_concave import solve_convex_concave
+        return _run_convex_concave(form, data, limits, callback, start)
+    if form.stage is Stage.GAUSSIAN_PROGRAM:
+        from convexwgan.solvers.normal_noise import solve_normal_noise
 
-        return solve_convex_concave(form, data, limits, callback)
+        return solve_normal_noise(form, data, limits, callback)
     if form.stage is Stage.LINE_CONES:
         from convexwgan.solvers.line_cones import solve_line_cones
 
         return solve_line_cones(form, data, limits, callback)
+    if form.stage is Stage.SECTOR_TREE:
+        from convexwgan.solvers.branching.solve import solve_global
+
+        return solve_global(form, data, limits, callback)
     if form.method == "conic":
         from convexwgan.solvers.conic_forms import solve_conic_form
 
@@ -83,7 +103,24 @@ def run_form(
         return solve_joint_weights(form, data, limits, callback)
     from convexwgan.solvers.closed_form import solve_closed_form
 
-    start = time.perf_counter()
+    began = time.perf_counter()
     candidate = solve_closed_form(form, data)
-    late = limits.time_limit is not None and time.perf_counter() - start > limits.time_limit
+    late = limits.time_limit is not None and time.perf_counter() - began > limits.time_limit
     return candidate.having(stopped="time_limit") if late else candidate
+
+
+def _run_convex_concave(
+    form: Form,
+    data: GameData,
+    limits: Limits,
+    callback: Callable[[dict[str, Any]], object] | None,
+    start: Float64 | None,
+) -> Candidate:
+    """Zonotopes where neurons have no bias and outputs are free under weight decay; features for every other pair."""
+    if form.is_free and not form.discriminator.bias and not form.discriminator.norm_bound:
+        from convexwgan.solvers.convex_concave import solve_convex_concave
+
+        return solve_convex_concave(form, data, limits, callback, start)
+    from convexwgan.solvers.feature_descent import solve_features
+
+    return solve_features(form, data, limits, callback, start)

@@ -1,4 +1,4 @@
-"""ReLU discriminator without bias against a free generator of n_f samples: convex on one side, concave on the other."""
+"""ReLU discriminator against a free generator of n_f samples: convex on one side, concave on the other."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ class FreePiecewiseMeans(Reduction):
     cost = 200.0
 
     def accepts(self, form: Form) -> Acceptance:
-        if form.stage is not Stage.DISTANCE or form.generator.kind != "free":
+        if form.stage not in (Stage.DISTANCE, Stage.PENALTY) or form.generator.kind != "free":
             return ELSEWHERE
         if form.discriminator.kind != "relu":
             return ELSEWHERE
         if form.discriminator.bias and form.line:  # one feature: Theorem 2.2
             return ELSEWHERE
-        if form.discriminator.bias:
-            return no("the convex–concave procedure of this version knows ReLU discriminators without bias only")
         if form.regularizer.kind != "output":
             return no(f"{form.regularizer!r} is no second moment, on which the bound by measures rests")
         return YES
@@ -36,5 +34,8 @@ class FreePiecewiseMeans(Reduction):
         return form.at(Stage.CONVEX_CONCAVE)
 
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
-        rank = len(data.spectrum[0])
-        return (Condition(f"d_r = {rank}: both bounds proven up to rank 3, else searched", rank <= 3),)
+        rank, limit = len(data.spectrum[0]), 2 if form.discriminator.bias else 3
+        closed = 'method="global" closes the bracket' if rank <= 2 else 'method="global" asks for rank 2'
+        closed = "" if form.discriminator.bias else f"; {closed}"
+        text = f"d_r = {rank}: both bounds proven up to rank {limit}, else searched{closed}"
+        return (Condition(text, rank <= limit),)

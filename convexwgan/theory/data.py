@@ -97,6 +97,12 @@ class GameData:
         return namespace(values).clip(values, min=0.0), vectors
 
     @cached_property
+    def data_rank(self) -> int:
+        """rank(X): eigenvalues of M above rounding, σ_i > 1e-12 σ_1 in the precision of M."""
+        values = to_numpy64(self.spectrum[0])
+        return int((values > max(self.spectral_tolerance, 1e-24 * float(values[0]))).sum()) if values[0] > 0 else 0
+
+    @cached_property
     def centred_spectrum(self) -> tuple[Array, Array]:
         """Eigenvalues γ_i of C = M − mmᵀ/ρ (MATH 3.5), descending, any sign, and eigenvectors; ρ = 0 gives C = M."""
         m, M = self.moments.first, self.moments.second

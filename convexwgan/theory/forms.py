@@ -33,6 +33,7 @@ class Stage(Enum):
     MEAN_ZONOTOPE = "closed form: one neuron at the farthest vertex of the zonotope"
     LEAST_SPREAD = "closed form: sorted samples are regressed towards each other"
     LINE_PROGRAM = "convex program in the sorted outputs"
+    GAUSSIAN_PROGRAM = "semi-infinite semidefinite program in S"
     JOINT_WEIGHTS = "search over networks with the thresholded moments"
     CONE_PROGRAM = "second-order cone program in W"
     COVARIANCE_PROGRAM = "semidefinite program in S"
@@ -42,6 +43,7 @@ class Stage(Enum):
     LINE_SADDLE = "game of neurons by activation patterns"
     MEASURE_GAME = "linear program over measures"
     CONVEX_CONCAVE = "convex–concave program in the output"
+    SECTOR_TREE = "whole numbers of samples in sectors of the plane"
 
 
 CLOSED_FORMS = frozenset(
@@ -102,6 +104,11 @@ class Form:
         return self.generator.kind == "linear" or (self.generator.kind in ("polynomial", "relu") and self.lifted)
 
     @property
+    def is_piecewise(self) -> bool:
+        """Whether what is left is the distance of piecewise means, which ReLU neurons see (Corollary 3.4)."""
+        return self.discriminator.kind == "relu" and self.stage in (Stage.DISTANCE, Stage.PENALTY)
+
+    @property
     def method(self) -> str | None:
         """What runs this form: closed_form, conic, column_generation, convex_concave, saddle, global, or None."""
         if self.stage in CLOSED_FORMS:
@@ -112,7 +119,7 @@ class Form:
             return "column_generation"
         if self.stage is Stage.CONVEX_CONCAVE:
             return "convex_concave"
-        if self.stage is Stage.LINE_CONES:
+        if self.stage in (Stage.LINE_CONES, Stage.SECTOR_TREE):
             return "global"
         return "conic" if self.stage in CONIC_FORMS else None
 
@@ -150,10 +157,14 @@ def _formula(form: Form) -> str:
         return _with_distance(form, cost, "max_k |T_k(w) − T_k(x)|, |B_k(w) − B_k(x)|")
     if form.stage in (Stage.DISTANCE, Stage.PENALTY):
         return _with_distance(form, cost, f"max_{{‖u‖≤1}} |1ᵀσ(Xu) − 1ᵀσ({output}u)|")
-    if form.stage is Stage.CONVEX_CONCAVE:
-        return _with_distance(form, cost, "max_{‖u‖≤1} |h_X(u) − h_G(u)|")
+    if form.stage in (Stage.CONVEX_CONCAVE, Stage.SECTOR_TREE):
+        u, at = ("‖u‖≤1,b", "u,b") if discriminator.bias else ("‖u‖≤1", "u")
+        return _with_distance(form, cost, f"max_{{{u}}} |h_X({at}) − h_G({at})|")
     if form.stage is Stage.MEASURE_GAME:
         return _with_distance(form, *_measure_texts(form))
+    if form.stage is Stage.GAUSSIAN_PROGRAM:
+        trace = f"({form.regularizer.strength:g}/2) tr S"
+        return _with_distance(form, trace, "max_{‖u‖≤1} |h_X(u) − √(uᵀSu/2π)|") + ",  S ⪰ 0"
     if form.stage in (Stage.MEAN, Stage.MEAN_SHRINKAGE, Stage.MEAN_ZONOTOPE, Stage.CONE_PROGRAM):
         return _with_distance(form, cost, "‖m − s‖₂")
     trace = f"({form.regularizer.strength:g}/2) tr S"

@@ -26,7 +26,9 @@ class ReluGenerator(Reduction):
 
     def accepts(self, form: Form) -> Acceptance:
         """Whether a ReLU generator has outputs to be found first, on sampled noise."""
-        if form.generator.kind != "relu" or form.lifted or form.stage not in _MATCHING:
+        if form.generator.kind != "relu" or form.lifted or not (form.stage in _MATCHING or form.is_piecewise):
+            return ELSEWHERE
+        if form.line:  # one feature: Theorem 2.2 sorts the outputs
             return ELSEWHERE
         if form.population:
             return no("the weights of a ReLU generator are matched to an output on sampled noise; draw a sample")
@@ -43,7 +45,7 @@ class ReluGenerator(Reduction):
         else:
             reach = Condition(f"reachable outputs have rank {data.rank} of n_f = {data.n_fake}", data.rank > 0)
         factor = form.generator.factor
-        if form.stage is Stage.MEAN or not isinstance(factor, str):
+        if form.stage is Stage.MEAN or form.is_piecewise or not isinstance(factor, str):
             return (reach,)
         return (reach, _latent_condition(form, data))
 

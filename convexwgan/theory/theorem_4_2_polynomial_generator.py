@@ -22,7 +22,8 @@ class PolynomialGenerator(Reduction):
 
     def accepts(self, form: Form) -> Acceptance:
         """Whether the generator is polynomial and its noise not yet lifted."""
-        ours = form.generator.kind == "polynomial" and not form.lifted and form.stage in _MATCHING
+        is_met = form.stage in _MATCHING or form.is_piecewise
+        ours = form.generator.kind == "polynomial" and not form.lifted and is_met
         return YES if ours else ELSEWHERE
 
     def apply(self, form: Form) -> Form:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from convexwgan.theory.branching_over_sectors import BranchingOverSectors
 from convexwgan.theory.convex_concave_free_generator import FreePiecewiseMeans
+from convexwgan.theory.convex_concave_linear_generator import LinearPiecewiseMeans
 from convexwgan.theory.corollary_3_1_mean_matching import MeanMatching
 from convexwgan.theory.corollary_3_2_covariance_matching import CovarianceMatching
 from convexwgan.theory.corollary_3_3_skip_connection import MeanAndCovarianceMatching
@@ -11,6 +13,7 @@ from convexwgan.theory.covariance_saddle import CovarianceSaddle
 from convexwgan.theory.equation_4_free_generator import FreeThreshold
 from convexwgan.theory.equation_16_coupled_game import CoupledGame
 from convexwgan.theory.equation_36_norm_bound import NormBoundThreshold
+from convexwgan.theory.gaussian_noise_program import GaussianNoise
 from convexwgan.theory.joint_relu_weights import JointReluWeights
 from convexwgan.theory.lemma_3_1_weight_decay import WeightDecay
 from convexwgan.theory.lemma_c2_norm_bound import NormBound
@@ -50,7 +53,10 @@ THEOREMS: tuple[Reduction, ...] = (
     CovarianceProgram(),
     MomentProgram(),
     PopulationGame(),
+    GaussianNoise(),
     FreePiecewiseMeans(),
+    LinearPiecewiseMeans(),
+    BranchingOverSectors(),
     SortedOutputs(),
     LeastSpreadOutput(),
     OrderedCones(),
