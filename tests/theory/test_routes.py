@@ -121,7 +121,11 @@ SADDLE = tuple(
 SADDLE += tuple((LINE[0] + G + OUTPUT, ("WeightDecay", "CoupledGame")) for G in (FREE, RELU))
 SADDLE += ((LINE[1] + FREE + OUTPUT, ("NormBound", "CoupledGame")),)
 OF_WEIGHTS = tuple(G + R for G in (LINEAR, POLYNOMIAL) for R in (OUTPUT, WEIGHTS))
-CONES = tuple((LINE[0] + pair, ("WeightDecay", "OrderedCones")) for pair in OF_WEIGHTS)
+CONES = tuple(
+    (D + pair, (rule, "OrderedCones"))
+    for D, rule in zip(LINE, ("WeightDecay", "NormBound"), strict=True)
+    for pair in OF_WEIGHTS
+)
 NEEDS_SOLVER = tuple((w, c) for w, c in CONIC if c[-1] == "MomentProgram" or not w.regularizer.is_quadratic)
 
 
