@@ -124,7 +124,7 @@ def _from_below(data: GameData, game: FeatureGame, limits: Limits) -> tuple[Cand
 
 
 def _cheap_first(run: _Run, points: Iterable[Float64]) -> Iterable[Float64]:
-    """The starts, or none where generating nothing is feasible, which costs nothing; the data are offered as they are."""
+    """The starts, none where generating nothing is feasible, which costs nothing; the data are offered as they are."""
     target = run.game.target
     for Y in (np.zeros(target.shape), *data_points(target)):
         gaps = target.gaps(target.output(Y))
