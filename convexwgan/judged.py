@@ -16,7 +16,7 @@ from convexwgan.arrays import Float64, device_of, namespace, to_numpy64
 from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.certificate import Status
 from convexwgan.certificates.certify import certify
-from convexwgan.certificates.claim import PlainClaim
+from convexwgan.certificates.claim import PlainClaim, tree_of
 from convexwgan.certificates.features import ReluLatents
 from convexwgan.errors import InputError
 from convexwgan.fitted import FittedDiscriminator, FittedGenerator, fitted_discriminator
@@ -70,6 +70,7 @@ def claim_of(candidate: Candidate, problem: Problem) -> PlainClaim:
         neurons_b=_host(neurons.b),
         skip=_host(neurons.skip),
         output_multiplier=_host(H),
+        tree=tree_of(candidate.multipliers),
         hidden=None
         if candidate.hidden is None
         else (_narrowed(candidate.hidden[0], problem), _narrowed(candidate.hidden[1], problem)),
@@ -121,7 +122,7 @@ def _wrapped(problem: Problem, audit: Audit, generator: FittedGenerator | None, 
         "skip": audit.skip,
         "output_multiplier": audit.output_multiplier,
     }
-    dual = {name: array for name, array in arrays.items() if array is not None}
+    dual = {name: array for name, array in arrays.items() if array is not None} | dict(audit.tree or {})
     return Solution.of(
         problem.wgan,
         certificate,
@@ -171,6 +172,8 @@ def _discriminator(problem: Problem, status: Status, dual: dict[str, Float64]) -
     if "u" not in dual or status is not Status.CERTIFIED:
         return None
     regularizer = problem.wgan.regularizer
+    if problem.data.is_population and problem.wgan.players[0].kind == "relu" and bool((dual["v"] < 0.0).any()):
+        return None  # multipliers of the right side, c‖Wu‖ ≤ h + β_d, are concave in S: no saddle point
     if problem.wgan.players[0].kind == "relu" and regularizer.kind == "norm" and regularizer.p > 1.0:
         return None
     return fitted_discriminator(problem.wgan.players[0], dual)

@@ -14,9 +14,12 @@ import numpy as np
 
 from convexwgan.arrays import Float64, as_samples, column_names, device_of, to_numpy64
 from convexwgan.certificates.evidence import Evidence, gather_evidence
+from convexwgan.certificates.normal_games import normal_distance_bound
 from convexwgan.errors import InputError
+from convexwgan.fitted import FittedGenerator
 from convexwgan.geometry.distances import Distance, linear_distance, polynomial_distance, quadratic_distance
 from convexwgan.geometry.moments import moments_of
+from convexwgan.geometry.normal_distances import normal_distance
 from convexwgan.geometry.polynomials import lifted_dimension
 from convexwgan.geometry.relu_distances import relu_distance
 from convexwgan.inputs import check_equal_masses, data_checksum, data_fingerprint, fake_count, read_noise
@@ -171,7 +174,8 @@ class Problem:
         """A generator with a verified lower and upper bound.
 
         Args:
-            method: "auto" (cheapest route), "closed_form", "conic", "column_generation", "convex_concave" or "saddle".
+            method: "auto" (cheapest route), "closed_form", "conic", "column_generation", "convex_concave", "saddle" or
+                "global" (free samples in the plane, branch and bound; a time limit of 60 s where none is given).
             solver: for conic: CLARABEL (default), SCS or MOSEK.
             tol: relative gap and violation that CERTIFIED asks for; default 1e-6 in float64, 1e-4 in float32.
             max_iter, time_limit: limits of the method (a closed form does not iterate); on hitting one the status
@@ -277,6 +281,9 @@ class Problem:
     def dist(self, G: Any) -> Distance:
         """dist_D(X, G) by its definition, max_{‖u‖≤1} |1ᵀσ(Xu) − 1ᵀσ(Gu)|, for any output G (n_f, d_r).
 
+        Under ReLU neurons without bias and population noise a fitted linear generator may take the place of G: its
+        whole population is then compared, E(zᵀWu)₊ = ‖Wu‖/√(2π).
+
         Returns:
             Distance with value, the maximising neuron u (and b), and whether the value is exact. For a skip
             connection the unregularised part is not in it: it asks for s = m. For ReLU neurons beyond rank 3 the
@@ -285,6 +292,10 @@ class Problem:
         Raises:
             InputError: G has other columns than X.
         """
+        if self._is_gaussian(G):
+            found = normal_distance(to_numpy64(self.X), to_numpy64(G.weights), np.full(len(self.X), 1 / len(self.X)))
+            upper, is_proven = normal_distance_bound(to_numpy64(self.X), to_numpy64(G.weights))
+            return found if found.is_exact or not is_proven else replace(found, upper=max(upper, found.value))
         G = as_samples(G, "G")
         if int(G.shape[1]) != int(self.X.shape[1]):
             raise InputError(
@@ -307,6 +318,14 @@ class Problem:
             return quadratic_distance(real.second, fake.second)
         gap = real.mass - fake.mass
         return polynomial_distance(real.second, fake.second, real.first, fake.first, gap, discriminator.activation)
+
+    def _is_gaussian(self, G: Any) -> bool:
+        """Whether G is a linear generator with Gaussian noise that ReLU neurons without bias compare with X."""
+        if not isinstance(G, FittedGenerator) or G.spec.kind != "linear":
+            return False
+        discriminator = self.wgan.players[0]
+        fits = self.is_population and discriminator.kind == "relu" and not discriminator.bias
+        return fits and int(G.weights.shape[1]) == int(self.X.shape[1])
 
     def to_cvxpy(self) -> Any:
         """The conic form as a ``cvxpy.Problem`` with named variables.

@@ -10,7 +10,7 @@ import numpy as np
 
 from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.certificates.certificate import Certificate, Status
-from convexwgan.certificates.claim import PlainClaim
+from convexwgan.certificates.claim import PlainClaim, tree_of
 from convexwgan.errors import InputError
 from convexwgan.fitted import FittedDiscriminator, FittedGenerator
 from convexwgan.fitted_distribution import FittedDistribution
@@ -149,6 +149,7 @@ class Solution:
             value=None if infeasible else self.value,
             bound=None if infeasible else self.bound,
             hidden=hidden,
+            tree=tree_of(self.dual),
         )
 
     def save(self, path: str | Path) -> Path:

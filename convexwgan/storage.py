@@ -14,6 +14,7 @@ import numpy as np
 
 from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.certificates.certificate import Certificate, Check, Status
+from convexwgan.certificates.claim import TREE
 from convexwgan.certificates.verify import LOOSEST_TOLERANCE
 from convexwgan.errors import FileFormatError, InputError
 from convexwgan.fitted import FittedGenerator, fitted_discriminator
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = "convexwgan"
 VERSION = 1
-_DUAL = ("u", "v", "b", "skip", "output_multiplier")
+_DUAL = ("u", "v", "b", "skip", "output_multiplier", *TREE)
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 

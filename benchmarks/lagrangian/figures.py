@@ -1,6 +1,7 @@
 """Pictures and the table of the mode experiments, from the JSON and NPZ files that run.py and toy.py wrote.
 
-python benchmarks/lagrangian/figures.py benchmarks/results/lagrangian*.json --table benchmarks/results/lagrangian.md
+python benchmarks/lagrangian/figures.py benchmarks/results/lagrangian{,_toy,_grid,_digits,_fashion}.json \\
+    --table benchmarks/results/lagrangian.md
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from convexwgan.report.style import CUT, GENERATED, REAL, new_axes, save, tidy
 
 FIGURES = Path("docs/figures")
 METHODS = ("lagrangian", "non-saturating", "wgan-gp")
+CONTROL = "no-dual-term"
+ALL = (*METHODS, CONTROL)
 MEASURES = ("reached", "covered", "quality", "kl", "frechet", "cpu_seconds")
 GOALS = {"ring": (8, 9), "grid": (23, 8)}
 LIMITS = {"ring": 2.6, "grid": 5.2}
@@ -36,12 +39,25 @@ def table(results: list[dict[str, Any]]) -> str:
     heads = "| task | method | seeds | goal met in | reached | covered | high quality | KL | Fréchet | CPU seconds |"
     lines = [heads, "|" + "---|" * 10]
     for task in dict.fromkeys(row["task"] for row in results):
-        for method in METHODS:
+        for method in ALL:
             rows = [row for row in results if (row["task"], row["method"]) == (task, method)]
             if rows:
                 met = goal_met(rows, GOALS[task][0]) if task in GOALS else "–"
                 cells = " | ".join(interval([row[name] for row in rows]) for name in MEASURES)
                 lines.append(f"| {task} | {method} | {len(rows)} | {met} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def differences(results: list[dict[str, Any]]) -> str:
+    """LagrangianGAN minus each other method on the same seeds, mean and 95 % interval."""
+    lines = ["| task | LagrangianGAN minus | high quality | KL | Fréchet |", "|" + "---|" * 5]
+    for task in dict.fromkeys(row["task"] for row in results if row["method"] == CONTROL):
+        fits = {(row["method"], row["seed"]): row for row in results if row["task"] == task}
+        for other in ALL[1:]:
+            seeds = [seed for method, seed in fits if method == other and (METHODS[0], seed) in fits]
+            pairs = [(fits[METHODS[0], seed], fits[other, seed]) for seed in seeds]
+            cells = " | ".join(interval([a[key] - b[key] for a, b in pairs]) for key in ("quality", "kl", "frechet"))
+            lines.append(f"| {task} | {other} | {cells} |")
     return "\n".join(lines) + "\n"
 
 
@@ -53,7 +69,7 @@ def goal_met(rows: list[dict[str, Any]], modes: int) -> str:
 
 def draw_points(name: str, pictures: Any, path: Path) -> None:
     """Data and the samples of each method, first seed, in the plane."""
-    kinds = [kind for kind in ("data", *METHODS) if f"{name}/{kind}" in pictures]
+    kinds = [kind for kind in ("data", *ALL) if f"{name}/{kind}" in pictures]
     axes = new_axes(3.3 * len(kinds), 3.6, columns=len(kinds))
     for ax, kind in zip(axes, kinds, strict=True):
         points = pictures[f"{name}/{kind}"]
@@ -69,7 +85,7 @@ def draw_points(name: str, pictures: Any, path: Path) -> None:
 
 def draw_images(name: str, pictures: Any, path: Path) -> None:
     """64 images each, in squares of 8 × 8."""
-    kinds = [kind for kind in ("data", *METHODS) if f"{name}/{kind}" in pictures]
+    kinds = [kind for kind in ("data", *ALL) if f"{name}/{kind}" in pictures]
     axes = new_axes(3.3 * len(kinds), 3.6, columns=len(kinds))
     for ax, kind in zip(axes, kinds, strict=True):
         images = np.clip(pictures[f"{name}/{kind}"][:64], 0.0, 1.0)
@@ -113,8 +129,9 @@ def main() -> None:
     for name in dict.fromkeys(key.split("/")[0] for key in pictures):
         draw = draw_points if name in LIMITS else draw_images
         draw(name, pictures, FIGURES / f"lagrangian_{name}.png")
-    given.table.write_text(table(results), encoding="utf-8")
-    print(table(results))
+    text = table(results) + "\n" + differences(results)
+    given.table.write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
-from convexwgan.models.neural_gan import NeuralGAN, Progress
-from convexwgan.models.training import Losses, Run
+from convexwgan.models.neural_gan import NeuralGAN
+from convexwgan.models.neural_parameters import within
+from convexwgan.models.training import Losses, Run, squared_slope
 from convexwgan.spec.validation import count, positive
 
 if TYPE_CHECKING:
     import torch
 
-    from convexwgan.models.neural_gan import MakeDiscriminator
 
-
+@dataclass(kw_only=True, eq=False, repr=False)
 class NonSaturatingGAN(NeuralGAN):
     """The standard GAN with the non-saturating generator loss, behind LagrangianGAN's interface.
 
     Problem, D = sigmoid of the discriminator's output; each iteration:
-        one ascent step of the discriminator on   mean log D(x) + mean log(1 − D(G(z))),
-        one descent step of the generator on      −mean log D(G(z)).
+        one ascent step of the discriminator on   mean log D(x) + mean log(1 − D(G(z))) − γ/2 mean ‖∇t(x)‖²,
+        one descent step of the generator on      −mean log D(G(z)),
+    with t the discriminator's output.
 
     Args:
-        All as in ``LagrangianGAN``.
+        slope_penalty: γ ≥ 0; 0 is the original method.
+        All others as in ``LagrangianGAN``.
 
     Reference:
         Goodfellow et al., Generative adversarial nets, 2014, Section 3.
@@ -36,42 +36,13 @@ class NonSaturatingGAN(NeuralGAN):
     ((3, 1), 20)
     """
 
-    def __init__(
-        self,
-        *,
-        latent_dim: int = 8,
-        hidden: tuple[int, ...] = (64, 64),
-        iterations: int = 7500,
-        batch_size: int = 128,
-        learning_rate: float | tuple[float, float] = 1e-3,
-        betas: tuple[float, float] = (0.5, 0.999),
-        standardize: bool = True,
-        discriminator: MakeDiscriminator | None = None,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
-        device: str = "cpu",
-        checkpoint: str | Path | None = None,
-        checkpoint_every: int = 500,
-        report_every: int = 100,
-        modes: Any = None,
-        mode_radius: float | None = None,
-        callback: Callable[[Progress], bool | None] | None = None,
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.hidden = hidden
-        self.iterations = iterations
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.betas = betas
-        self.standardize = standardize
-        self.discriminator = discriminator
-        self.random_state = random_state
-        self.device = device
-        self.checkpoint = checkpoint
-        self.checkpoint_every = checkpoint_every
-        self.report_every = report_every
-        self.modes = modes
-        self.mode_radius = mode_radius
-        self.callback = callback
+    _own: ClassVar[tuple[str, ...]] = ("slope_penalty",)
+
+    iterations: int = 7500
+    slope_penalty: float = 0.0
+
+    def _check_own(self) -> None:
+        within("slope_penalty", self.slope_penalty, 0.0, math.inf, "it is the weight γ on the discriminator's slope")
 
     def _iterate(self, run: Run) -> Losses:
         import torch
@@ -80,12 +51,18 @@ class NonSaturatingGAN(NeuralGAN):
         D = run.discriminator
         with torch.no_grad():
             generated = run.generator(run.noise())
+        x = run.batch().requires_grad_(self.slope_penalty > 0)
+        real = D(x)
         # −log sigmoid(t) = softplus(−t), −log(1 − sigmoid(t)) = softplus(t).
-        ascent = run.descend_discriminator(softplus(-D(run.batch())).mean() + softplus(D(generated)).mean())
+        loss = softplus(-real).mean() + softplus(D(generated)).mean()
+        if self.slope_penalty > 0:
+            loss = loss + self.slope_penalty / 2 * squared_slope(real[:, 0], x).mean()
+        ascent = run.descend_discriminator(loss)
         descent = run.descend_generator(softplus(-D(run.generator(run.noise()))).mean())
         return {"discriminator": ascent, "generator": descent}
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class WGANGP(NeuralGAN):
     """The Wasserstein GAN with gradient penalty, behind LagrangianGAN's interface.
 
@@ -107,48 +84,12 @@ class WGANGP(NeuralGAN):
     ((3, 1), 60)
     """
 
-    _own = ("discriminator_steps", "penalty")
+    _own: ClassVar[tuple[str, ...]] = ("discriminator_steps", "penalty")
 
-    def __init__(
-        self,
-        *,
-        latent_dim: int = 8,
-        hidden: tuple[int, ...] = (64, 64),
-        discriminator_steps: int = 5,
-        penalty: float = 10.0,
-        iterations: int = 2500,
-        batch_size: int = 128,
-        learning_rate: float | tuple[float, float] = 1e-3,
-        betas: tuple[float, float] = (0.5, 0.9),
-        standardize: bool = True,
-        discriminator: MakeDiscriminator | None = None,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
-        device: str = "cpu",
-        checkpoint: str | Path | None = None,
-        checkpoint_every: int = 500,
-        report_every: int = 100,
-        modes: Any = None,
-        mode_radius: float | None = None,
-        callback: Callable[[Progress], bool | None] | None = None,
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.hidden = hidden
-        self.discriminator_steps = discriminator_steps
-        self.penalty = penalty
-        self.iterations = iterations
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.betas = betas
-        self.standardize = standardize
-        self.discriminator = discriminator
-        self.random_state = random_state
-        self.device = device
-        self.checkpoint = checkpoint
-        self.checkpoint_every = checkpoint_every
-        self.report_every = report_every
-        self.modes = modes
-        self.mode_radius = mode_radius
-        self.callback = callback
+    discriminator_steps: int = 5
+    penalty: float = 10.0
+    iterations: int = 2500
+    betas: tuple[float, float] = (0.5, 0.9)
 
     def _check_own(self) -> None:
         count("discriminator_steps", self.discriminator_steps, "it is the number of steps of D for one of G")
@@ -169,11 +110,7 @@ class WGANGP(NeuralGAN):
 
 def _gradient_penalty(run: Run, x: torch.Tensor, generated: torch.Tensor) -> torch.Tensor:
     """mean (‖∇D(x̂)‖ − 1)² at uniform points between data and samples."""
-    import torch
-
     share = run.moved(run.rng.random((len(x), 1)))
     between = (share * x + (1 - share) * generated).requires_grad_(True)
-    output = run.discriminator(between).sum()
-    (slope,) = torch.autograd.grad(output, between, create_graph=True, allow_unused=True, materialize_grads=True)
     # The norm's own gradient at a slope of 0 would be 0/0.
-    return (((slope**2).sum(1) + 1e-12).sqrt() - 1).square().mean()
+    return ((squared_slope(run.discriminator(between)[:, 0], between) + 1e-12).sqrt() - 1).square().mean()

@@ -13,6 +13,7 @@ import numpy as np
 from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.certificates.certify import certify
 from convexwgan.certificates.claim import PlainClaim
+from convexwgan.certificates.features import ReluLatents
 from convexwgan.errors import InputError, SolveError
 from convexwgan.extras import require
 from convexwgan.problem import Problem
@@ -130,6 +131,14 @@ class DescentAscentRun:
         moved = float(np.linalg.norm((last - centre).reshape(len(last), -1), axis=1).max())
         return moved / size if size > 0 else math.inf if moved > 0 else 0.0
 
+    def _repairable(self, problem: Problem) -> PlainClaim:
+        """The claim to repair: a network by its output, where the output is what is paid for and some network has any
+        output that the noise allows."""
+        latents = problem.evidence.latents
+        if not isinstance(latents, ReluLatents) or self.wgan.regularizer.of != "output":
+            return self.claim
+        return PlainClaim(weights=latents.coordinates_of(self.output))
+
     def distance(self, problem: Problem, bound: float) -> Verdict:
         """How far from a certified bound the generator is, judged by ``certificates/``.
 
@@ -140,7 +149,7 @@ class DescentAscentRun:
         if problem.fingerprint() != self.fingerprint or problem.wgan != self.wgan:
             raise InputError("problem", problem.wgan, "be the one trained on", "same architecture, same data")
         trained = certify(problem.evidence, self.claim, tol=self.tol, repair=False).certificate
-        repaired = certify(problem.evidence, self.claim, tol=self.tol).certificate
+        repaired = certify(problem.evidence, self._repairable(problem), tol=self.tol).certificate
         feasible = repaired.violation <= self.tol
         return Verdict(trained.violation, trained.upper, repaired.upper if feasible else math.inf, bound)
 

@@ -16,6 +16,7 @@ from convexwgan.certificates.certificate import Check
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.measures import MeasureEvidence
 from convexwgan.certificates.moments import GameEvidence
+from convexwgan.certificates.normal_games import NormalEvidence
 
 ORTHONORMAL = 1e-12
 
@@ -45,11 +46,11 @@ def no_adversary(dim: int, skip: bool = False) -> Adversary:
 
 
 def read_adversary(
-    evidence: GameEvidence | MeasureEvidence, claim: Claim
+    evidence: GameEvidence | MeasureEvidence | NormalEvidence, claim: Claim
 ) -> tuple[Adversary | None, tuple[Check, ...]]:
     """The claimed discriminator as float64 arrays, None when there is none; malformed arrays fail a check."""
     skip = claim.skip if evidence.discriminator.skip else None
-    multiplier = None if isinstance(evidence, MeasureEvidence) else claim.output_multiplier
+    multiplier = claim.output_multiplier if isinstance(evidence, GameEvidence) else None
     given = (claim.neurons_u, claim.neurons_v, skip, multiplier)
     if all(part is None for part in given):
         return None, ()

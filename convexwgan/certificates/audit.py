@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ class Audit:
     """A certificate with the arrays that it is about: repaired weights, discriminator attaining ``lower``.
 
     The discriminator is None where no discriminator attains the lower bound (a spectral bound does), or none
-    was given. ``repaired`` says whether the weights differ from the claimed ones.
+    was given; ``tree`` is the branch and bound that proves it where that is better. ``repaired`` says whether the weights differ from the claimed ones.
     """
 
     certificate: Certificate
@@ -25,3 +26,4 @@ class Audit:
     output_multiplier: Float64 | None = None
     repaired: bool = False
     neurons_b: Float64 | None = None
+    tree: Mapping[str, Float64] | None = None

@@ -282,12 +282,12 @@ def _best_scale(
         c = min(high, edge) if gain > 0.0 else low
         c = c if math.isfinite(c) else 1.0
         return c, c * gain
-    tried = {c: c * gain - conjugate_cost(evidence, c * H) for c in _scale_grid(low, high)}
+    tried = {c: c * gain - conjugate_cost(evidence.regularizer, c * H) for c in scale_grid(low, high)}
     c = max(tried, key=lambda scale: tried[scale])
     return c, tried[c]
 
 
-def _scale_grid(low: float, high: float) -> list[float]:
+def scale_grid(low: float, high: float) -> list[float]:
     """1, factors closing in on 1 from both sides, and 0, within [low, high]."""
     steps = np.concatenate([[0.0], np.logspace(-12, 0, 25)])
     grid = np.unique(np.concatenate([1.0 - steps, 1.0 + steps, [low]]).clip(low, min(high, 2.0)))

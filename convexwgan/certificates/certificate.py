@@ -44,7 +44,7 @@ class Infeasibility:
     """A proof from the data alone that no generator has dist ≤ β_d.
 
     Attributes:
-        kind: "weyl", "indefinite", "zero_mean", "mass_gap", "rank" or "ray".
+        kind: "weyl", "indefinite", "zero_mean", "mass_gap", "rank", "ray" or "tree".
         text: the violated inequality with its numbers, and the tolerance of any rank or zero decision.
         margin: by how much the inequality is violated, > tolerance.
         tolerance: the rounding error that the margin was compared with.

@@ -14,6 +14,7 @@ from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.bounds import ANY_SCALE, LowerBound, Scales, discriminator_bound
 from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
 from convexwgan.certificates.certify_measure import certify_measure
+from convexwgan.certificates.certify_normal import certify_normal
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.claimed_weights import read_weights
 from convexwgan.certificates.costs import value_scale
@@ -22,6 +23,7 @@ from convexwgan.certificates.line_certify import certify_line
 from convexwgan.certificates.line_games import LineEvidence
 from convexwgan.certificates.measures import MeasureEvidence
 from convexwgan.certificates.moments import GameEvidence
+from convexwgan.certificates.normal_games import NormalEvidence
 from convexwgan.certificates.repair import is_feasible, repair
 from convexwgan.certificates.sampled_outputs import SampledEvidence, certify_sampled
 from convexwgan.certificates.spectral import rho_check, spectral_bound
@@ -30,7 +32,7 @@ Checks = tuple[Check, ...]
 
 
 def certify(
-    evidence: GameEvidence | LineEvidence | MeasureEvidence,
+    evidence: GameEvidence | LineEvidence | MeasureEvidence | NormalEvidence,
     claim: Claim,
     *,
     tol: float,
@@ -63,6 +65,8 @@ def certify(
         return certify_sampled(evidence, claim, tol=tol, repair=repair, scales=scales)
     if isinstance(evidence, MeasureEvidence):
         return certify_measure(evidence, claim, tol=tol, repair=repair, scales=scales)
+    if isinstance(evidence, NormalEvidence):
+        return certify_normal(evidence, claim, tol=tol, repair=repair, scales=scales)
     if isinstance(evidence, LineEvidence):
         return certify_line(evidence, claim, tol=tol, repair=repair)
     adversary, dual_checks = read_adversary(evidence, claim)

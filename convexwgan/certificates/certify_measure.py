@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from convexwgan.arrays import Float64
 from convexwgan.certificates.adversary import read_adversary, read_array
 from convexwgan.certificates.audit import Audit
-from convexwgan.certificates.certificate import Certificate, Check
+from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
 from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.measures import (
     AttainedMeasure,
@@ -19,8 +21,10 @@ from convexwgan.certificates.measures import (
     mixed_with_data,
     scope_of,
 )
+from convexwgan.certificates.sector_tree import most_cost, tree_bound
 
 _ROUNDING = 1e-12
+_INFEASIBLE = 1e-6
 
 
 def certify_measure(
@@ -31,13 +35,18 @@ def certify_measure(
     empty = np.zeros((0, evidence.dim + evidence.has_bias))
     u, v = (empty, np.zeros(0)) if adversary is None else (adversary.u, adversary.v)
     dual = measure_bound(evidence, u, v, scales)
+    dual, tree, tree_checks = _better_tree(evidence, claim, dual)
+    dual_checks += tree_checks
+    lower_parts = {"neurons_u": dual.u, "neurons_v": dual.v} if tree is None else {}
     table, weight_checks = _read_table(evidence, claim)
+    if tree is not None and dual.value > (most := most_cost(evidence)) * (1.0 + _INFEASIBLE):
+        return Audit(_infeasible(evidence, dual.value, most, dual_checks + weight_checks, tol), None, tree=tree)
     if table is None:
         found = Certificate(
             dual.value, np.inf, 0.0, scope_of(dual.is_proven), dual_checks + weight_checks, tol=tol,
             scale=evidence.scale, has_candidate=False,
         )  # fmt: skip
-        return Audit(found, None, dual.u, dual.v)
+        return Audit(found, None, **lower_parts, tree=tree)
     claimed = attain_measure(evidence, table)
     chosen = claimed
     if repair and evidence.samples is None and claimed.violation > _ROUNDING and claimed.is_proven:
@@ -54,7 +63,19 @@ def certify_measure(
     weights = claim.weights
     if chosen is not claimed:
         weights = chosen.table if evidence.samples is None else np.zeros((evidence.samples, evidence.dim))
-    return Audit(certificate, weights, dual.u, dual.v, repaired=chosen is not claimed)
+    return Audit(certificate, weights, **lower_parts, repaired=chosen is not claimed, tree=tree)
+
+
+def _better_tree(
+    evidence: MeasureEvidence, claim: Claim, dual: DualBound
+) -> tuple[DualBound, Mapping[str, Float64] | None, tuple[Check, ...]]:
+    """The lower bound of a claimed tree where that beats the discriminator's, else what there was."""
+    if claim.tree is None:
+        return dual, None, ()
+    found = tree_bound(evidence, claim.tree)
+    if found.value <= dual.value or not all(check.holds for check in found.checks):
+        return dual, None, () if all(check.holds for check in found.checks) else found.checks
+    return DualBound(found.value, 0.0, dual.u[:0], dual.v[:0], True), found.arrays, found.checks
 
 
 def _read_table(evidence: MeasureEvidence, claim: Claim) -> tuple[Float64 | None, tuple[Check, ...]]:
@@ -82,6 +103,20 @@ def _as_table(evidence: MeasureEvidence, G: Float64) -> tuple[Float64 | None, tu
         detail = f"shape {G.shape}, expected {shape} and finite"
         return None, (Check("the generator is well formed", False, detail),)
     return np.column_stack([G, np.full(len(G), 1.0 / len(G))]), ()
+
+
+def _infeasible(
+    evidence: MeasureEvidence, lower: float, most: float, checks: tuple[Check, ...], tol: float
+) -> Certificate:
+    """Every feasible G costs at most ``most`` in the plane of the tree, and the tree proves more."""
+    text = f"any {evidence.samples} samples with dist ≤ β_d cost at most {most:.6g}, and the tree proves ≥ {lower:.6g}"
+    margin = min(lower, 1e300) - most
+    proof = Infeasibility("tree", text, margin, _INFEASIBLE * most)
+    proven = Check("infeasibility proven from the data", True, text)
+    return Certificate(
+        np.inf, np.inf, np.inf, "exhaustive", (proven, *checks), infeasibility=proof, tol=tol,
+        scale=evidence.scale, has_candidate=False,
+    )  # fmt: skip
 
 
 def _certificate(

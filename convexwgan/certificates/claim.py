@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ class Claim(Protocol):
     biases, D(x) = Σ σ(xᵀu_j + b_j)v_j, where the neurons have them.
     hidden: (W₁, W₂) of a ReLU network in place of weights; its output is computed from the problem's own noise.
     output_multiplier: H (n_f, d_r) with ZᵀH = z̄yᵀ, for a norm or custom cost of the output.
+    tree: tree_basis, tree_nodes, tree_neurons of a branch and bound, see ``sector_tree``.
     value, bound: what the claimant says that the generator attains, and that no generator can beat.
     """
 
@@ -34,6 +36,8 @@ class Claim(Protocol):
     def output_multiplier(self) -> Weights | None: ...
     @property
     def hidden(self) -> tuple[Weights, Weights] | None: ...
+    @property
+    def tree(self) -> Mapping[str, Weights] | None: ...
     @property
     def value(self) -> float | None: ...
     @property
@@ -53,3 +57,17 @@ class PlainClaim:
     bound: float | None = None
     hidden: tuple[Weights, Weights] | None = None
     neurons_b: Weights | None = None
+    tree: Mapping[str, Weights] | None = None
+
+
+TREE = ("tree_basis", "tree_nodes", "tree_neurons")
+"""The arrays of a branch and bound, under the names that they have in ``solution.dual``."""
+
+
+def tree_of(arrays: Mapping[str, Weights]) -> dict[str, Weights] | None:
+    """The arrays of a tree among others, None where none is there.
+
+    >>> tree_of({"u": 0}) is None
+    True
+    """
+    return {name: arrays[name] for name in TREE if name in arrays} or None

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-import numbers
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from convexwgan.arrays import Float64
 from convexwgan.certificates.features import ReluLatents
 from convexwgan.certificates.moments import GameEvidence
-from convexwgan.errors import InputError
 from convexwgan.geometry.distances import polynomial_distance
 from convexwgan.spec.regularizer import Regularizer
+from convexwgan.spec.user_functions import user_number
 
 
 def generator_cost(evidence: GameEvidence, W: Float64, S: Float64) -> float:
@@ -27,45 +24,24 @@ def generator_cost(evidence: GameEvidence, W: Float64, S: Float64) -> float:
         return 0.5 * regularizer.strength * float(np.trace(S))
     if regularizer.kind == "weights":
         return 0.5 * regularizer.strength * float(np.vdot(W, W))
-    return _cost_of(regularizer, W if regularizer.of == "weights" else evidence.latents.output(W))
+    return cost_of(regularizer, W if regularizer.of == "weights" else evidence.latents.output(W))
 
 
-def _cost_of(regularizer: Regularizer, argument: Float64) -> float:
-    """A norm or custom cost of G or W itself."""
+def cost_of(regularizer: Regularizer, argument: Float64) -> float:
+    """A norm or custom cost of G or W itself; nan for a custom one without ``value``."""
     if regularizer.kind == "norm":
         return regularizer.strength * vector_norm(argument, regularizer.p)
-    return math.nan if regularizer.value is None else _user_number("value", regularizer.value, argument)
+    return math.nan if regularizer.value is None else user_number("value", regularizer.value, argument)
 
 
-def conjugate_cost(evidence: GameEvidence, H: Float64) -> float:
+def conjugate_cost(regularizer: Regularizer, H: Float64) -> float:
     """R_g*(H) = max ⟨H, ·⟩ − R_g: the indicator of ‖H‖_q ≤ β_g for a norm, the user's for a custom cost."""
-    regularizer = evidence.regularizer
     if regularizer.kind == "norm":
         return 0.0 if vector_norm(H, dual_exponent(regularizer.p)) <= regularizer.strength else math.inf
     if regularizer.conjugate is None:
         return math.inf
-    value = _user_number("conjugate", regularizer.conjugate, H)
+    value = user_number("conjugate", regularizer.conjugate, H)
     return math.inf if math.isnan(value) else value
-
-
-def _user_number(role: str, function: Callable[[Float64], float], argument: Float64) -> float:
-    """What a user's function returns; whatever goes wrong in it is said as one error of ours.
-
-    Raises:
-        InputError: the function raised, or returned no number.
-    """
-    subject = f"{role} of Regularizer.custom"
-    try:
-        result: Any = function(argument)
-    except Exception as error:  # a user's function may raise anything; the cause travels along
-        remedy = f"it raised {type(error).__name__}: {error}"
-        raise InputError(subject, argument, "be a function of such an array", remedy) from error
-    is_number = isinstance(result, (numbers.Real, np.ndarray)) and not isinstance(result, bool)
-    if not is_number or getattr(result, "ndim", 0) != 0:
-        raise InputError(
-            f"result of {subject}", result, "be one real number", "return a float, math.inf where infinite"
-        )
-    return float(result)
 
 
 def vector_norm(matrix: Float64, p: float) -> float:
@@ -149,5 +125,5 @@ def _mean_matching_cost(evidence: GameEvidence) -> float:
     else:
         argument = np.zeros((latents.width, evidence.dim))
         argument[0] = m / math.sqrt(latents.mass * _weight_gain(evidence))
-    cost = _cost_of(evidence.regularizer, argument)
+    cost = cost_of(evidence.regularizer, argument)
     return abs(cost) if math.isfinite(cost) else 0.0

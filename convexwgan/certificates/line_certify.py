@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,11 +16,15 @@ from convexwgan.certificates.claim import Claim
 from convexwgan.certificates.claimed_weights import read_weights
 from convexwgan.certificates.latents import FreeLatents
 from convexwgan.certificates.line_bounds import Neurons, line_bound
+from convexwgan.certificates.line_cones import tree_bound
 from convexwgan.certificates.line_games import LineEvidence
 from convexwgan.certificates.line_orders import multiplier_shape, sorted_bound, sorted_infeasibility
+from convexwgan.spec.user_functions import TRIALS, sees_order
 
 Checks = tuple[Check, ...]
 _NOTICEABLE = 1e-7
+_LINEAR = ("linear", "polynomial")
+_CONJUGATE = "conjugate of the regulariser"
 
 
 def certify_line(evidence: LineEvidence, claim: Claim, *, tol: float, repair: bool = True) -> Audit:
@@ -39,22 +43,28 @@ def certify_line(evidence: LineEvidence, claim: Claim, *, tol: float, repair: bo
     D, dual_checks = _read_neurons(claim)
     M, order_checks = _read_multipliers(evidence, claim)
     W, dtype, weight_checks = read_weights(evidence, claim)
-    checks = dual_checks + order_checks + weight_checks
+    tree = tree_bound(evidence, _tree(evidence, claim))
+    checks = dual_checks + order_checks + weight_checks + tree.checks
     w = None if W is None else evidence.latents.output(W)[:, 0]
     dist = math.inf if w is None else evidence.dist(w)
-    if evidence.violation(dist) > tol and M is not None:
-        infeasibility = sorted_infeasibility(evidence, M)
+    if evidence.violation(dist) > tol:
+        infeasibility = tree.infeasibility if M is None else sorted_infeasibility(evidence, M)
         if infeasibility is not None:
-            return _infeasible(evidence, infeasibility, M, checks, tol)
+            return _infeasible(evidence, infeasibility, claim.output_multiplier, checks, tol)
     moved = False
-    if repair and w is not None and claim.hidden is None:
-        w, moved = _repaired(evidence, w, dist, dtype)
+    if repair and W is not None and w is not None and claim.hidden is None:
+        W, moved = _repaired(evidence, W, dist, dtype)
+        w = evidence.latents.output(W)[:, 0]
         dist = evidence.dist(w)
-    proof = _best_proof(evidence, D, M, math.inf if w is None else evidence.cost(w))
+    paid = math.inf if W is None else evidence.paid(W, _network(claim))
+    proof = _best_proof(evidence, D, M, math.inf if w is None else evidence.of_outputs.cost(w))
+    if tree.value > proof.lower:
+        proof = _Proof(tree.value, Audit(proof.audit.certificate, None, output_multiplier=_tree(evidence, claim)))
+    checks += _assumptions(evidence)
     penalty = dist if evidence.beta is None else 0.0
     certificate = Certificate(
         proof.lower,
-        math.inf if w is None else evidence.cost(w) + penalty,
+        math.inf if W is None else paid + penalty,
         evidence.violation(dist),
         "exhaustive",
         (_recomputed(evidence, dist), *checks),
@@ -62,7 +72,7 @@ def certify_line(evidence: LineEvidence, claim: Claim, *, tol: float, repair: bo
         scale=evidence.value_scale,
         has_candidate=w is not None,
     )
-    weights = w[:, None].astype(dtype) if moved and w is not None else claim.weights
+    weights = W.astype(dtype) if moved and W is not None else claim.weights
     return replace(proof.audit, certificate=certificate, weights=weights, repaired=moved)
 
 
@@ -74,14 +84,35 @@ class _Proof(NamedTuple):
 def _best_proof(evidence: LineEvidence, D: Neurons, M: Float64 | None, paid: float) -> _Proof:
     """The discriminator's bound, or where they prove more the multipliers', for which no discriminator is claimed."""
     blank = Certificate(0.0, math.inf, math.inf, "exhaustive", ())
-    lower, found = line_bound(evidence, D, paid)
-    ordered = 0.0 if M is None else sorted_bound(evidence, M)
+    if evidence.regularizer.kind == "custom":
+        return _Proof(-math.inf if M is None else sorted_bound(evidence, M), Audit(blank, None, output_multiplier=M))
+    lower, found = line_bound(evidence.of_outputs, D, paid)
+    ordered = 0.0 if M is None else sorted_bound(evidence.of_outputs, M)
     if M is not None and ordered > lower + _NOTICEABLE * ordered:
         return _Proof(ordered, Audit(blank, None, output_multiplier=M))
     return _Proof(lower, Audit(blank, None, found.u[:, None], found.v, neurons_b=found.b))
 
 
-def _infeasible(evidence: LineEvidence, infeasibility: Infeasibility, M: Float64, checks: Checks, tol: float) -> Audit:
+def _assumptions(evidence: LineEvidence) -> Checks:
+    """What a bound on a custom cost rests on: its conjugate, on trust, and no order of the outputs, tried."""
+    value, conjugate = evidence.regularizer.value, evidence.regularizer.conjugate
+    if evidence.regularizer.kind != "custom":
+        return ()
+    trust = () if conjugate is None else (Check(_CONJUGATE, True, "assumed: user-supplied conjugate"),)
+    if value is None:
+        return trust
+    unit = float(np.abs(evidence.x).max()) or 1.0
+    holds = not sees_order(value, evidence.n_fake, unit)
+    text = f"assumed: {TRIALS} permutations of random outputs left it alone" if holds else "a permutation changed it"
+    return (*trust, Check("no order of the outputs changes the custom cost", holds, text))
+
+
+def _network(claim: Claim) -> tuple[Float64, Float64] | None:
+    """(W₁, W₂) in float64."""
+    return None if claim.hidden is None else (read_array(claim.hidden[0]), read_array(claim.hidden[1]))
+
+
+def _infeasible(evidence: LineEvidence, infeasibility: Infeasibility, M: Any, checks: Checks, tol: float) -> Audit:
     proven = Check("infeasibility proven from the data", True, infeasibility.text)
     certificate = Certificate(
         math.inf, math.inf, math.inf, "exhaustive", (proven, *checks), infeasibility=infeasibility, tol=tol,
@@ -90,16 +121,17 @@ def _infeasible(evidence: LineEvidence, infeasibility: Infeasibility, M: Float64
     return Audit(certificate, None, output_multiplier=M)
 
 
-def _repaired(evidence: LineEvidence, w: Float64, dist: float, dtype: np.dtype[np.floating]) -> tuple[Float64, bool]:
+def _repaired(evidence: LineEvidence, W: Float64, dist: float, dtype: np.dtype[np.floating]) -> tuple[Float64, bool]:
     """Outputs 0 where those are feasible, which nothing beats; else what is too far moved towards the data."""
-    nothing = np.zeros_like(w)
-    if evidence.beta is not None and evidence.dist(nothing) <= evidence.beta:
-        return nothing, bool(w.any())
+    nothing = np.zeros_like(W)
+    within = evidence.beta is not None and evidence.dist(evidence.latents.output(nothing)[:, 0]) <= evidence.beta
+    if within and (evidence.regularizer.kind != "custom" or evidence.paid(nothing) <= evidence.paid(W)):
+        return nothing, bool(W.any())
     if evidence.violation(dist) > 0.0 and math.isfinite(dist):
-        closer = _towards_data(evidence, w, dist, dtype)
+        closer = _towards_data(evidence, W[:, 0], dist, dtype)
         if closer is not None:
-            return closer, True
-    return w, False
+            return closer[:, None], True
+    return W, False
 
 
 def _recomputed(evidence: LineEvidence, dist: float) -> Check:
@@ -124,9 +156,16 @@ def _towards_data(evidence: LineEvidence, w: Float64, dist: float, dtype: np.dty
     return stored if evidence.dist(stored) < dist else None
 
 
+def _tree(evidence: LineEvidence, claim: Claim) -> Float64 | None:
+    """The tree of cones of a generator whose outputs are linear in its weights."""
+    if claim.output_multiplier is None or evidence.generator.kind not in _LINEAR:
+        return None
+    return read_array(claim.output_multiplier)
+
+
 def _read_multipliers(evidence: LineEvidence, claim: Claim) -> tuple[Float64 | None, Checks]:
     """Multipliers of the integrated quantiles, (T, 2); a failing check where they are malformed."""
-    if claim.output_multiplier is None:
+    if claim.output_multiplier is None or evidence.generator.kind in _LINEAR:
         return None, ()
     M = read_array(claim.output_multiplier)
     if M.shape != multiplier_shape(evidence) or not bool(np.isfinite(M).all()):

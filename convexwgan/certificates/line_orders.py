@@ -6,7 +6,8 @@ dist ≥ |Q_w − Q_x|, |U_w − U_x| at every t, and for multipliers μ (Q) and
     R_g(w) ≥ R_g(w) + ⟨g, w⟩ − Σμ_tQ_x(t) − Σν_tU_x(t) − β_d(‖μ‖₁ + ‖ν‖₁),     ⟨g, w⟩ = Σμ_tQ_w(t) + Σν_tU_w(t)
 
 On sorted w, −⟨g, w⟩ ≤ ⟨h, w⟩ for the isotonic regression h of −g: R_g(w) − ⟨h, w⟩ ≥ −‖h‖²/(2β_gw_f) is left for the
-output cost, and ≥ 0 for β_g‖w‖_p where ‖h‖_q ≤ β_g. A norm bound asks for ‖μ‖₁ + ‖ν‖₁ ≤ 1 in place of the β_d term.
+output cost, and ≥ 0 for β_g‖w‖_p where ‖h‖_q ≤ β_g; a custom cost that no order of w changes leaves −R_g*(h). A norm
+bound asks for ‖μ‖₁ + ‖ν‖₁ ≤ 1 in place of the β_d term.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from convexwgan.arrays import Float64
+from convexwgan.certificates.bounds import scale_grid
 from convexwgan.certificates.certificate import Infeasibility
-from convexwgan.certificates.costs import dual_exponent, vector_norm
+from convexwgan.certificates.costs import conjugate_cost, dual_exponent, vector_norm
 from convexwgan.certificates.line_games import LineEvidence
 from convexwgan.geometry.majorization import bottom_sums
 
@@ -39,7 +41,7 @@ def multiplier_shape(evidence: LineEvidence) -> tuple[int, int]:
 
 
 def sorted_bound(evidence: LineEvidence, M: Float64) -> float:
-    """The bound that multipliers (μ, ν), shape (T, 2), prove; at least 0.
+    """The bound that multipliers (μ, ν), shape (T, 2), prove; at least 0, for a custom cost −inf.
 
     They are scaled to what a norm or a norm bound allows first.
     """
@@ -50,9 +52,23 @@ def sorted_bound(evidence: LineEvidence, M: Float64) -> float:
         stiffness = regularizer.strength * evidence.latents.weight
         cost = scale**2 * float(read.h @ read.h) / (2.0 * stiffness)
         return max(0.0, scale * (read.gain - read.rounding) - cost * (1.0 + evidence.roundoff))
+    if regularizer.kind == "custom":
+        return _conjugate_bound(evidence, read, scale)
     size = vector_norm(read.h, dual_exponent(regularizer.p)) * (1.0 + evidence.roundoff)
     scale = min(scale, regularizer.strength / size) if size > 0.0 else scale
     return max(0.0, scale * (read.gain - read.rounding))
+
+
+def _conjugate_bound(evidence: LineEvidence, read: _Read, most: float) -> float:
+    """max over factors c ≤ most of c·gain − R_g*(ch), with the user's conjugate."""
+    if evidence.regularizer.conjugate is None:
+        return -math.inf
+    bounds = []
+    for c in scale_grid(0.0, most):
+        price = conjugate_cost(evidence.regularizer, c * read.h[:, None])
+        rounding = c * read.rounding + evidence.roundoff * abs(price) if math.isfinite(price) else 0.0
+        bounds.append(c * read.gain - price - rounding)
+    return max(bounds)
 
 
 def sorted_infeasibility(evidence: LineEvidence, M: Float64) -> Infeasibility | None:

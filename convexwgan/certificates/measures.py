@@ -145,7 +145,7 @@ def distance_bound(
     """(D, True) with D ≥ dist_D(X, ν) proven, or (the largest difference found, False) in too many dimensions."""
     rows = np.concatenate([evidence.X, atoms])
     weights = np.concatenate([evidence.weights, -masses])
-    reduced, rest = _reduced(rows)
+    reduced, rest = reduced_rows(rows)
     slack = _FINE * evidence.size * (1e-2 if evidence.samples is None or reduced.shape[1] < 3 else 10.0)
     limit = 2 if evidence.has_bias else 3
     maxima = affine_maxima if evidence.has_bias else sphere_maxima
@@ -161,7 +161,7 @@ def distance_bound(
     return upper + float(np.abs(weights) @ rest), is_proven
 
 
-def _reduced(rows: Float64) -> tuple[Float64, Float64]:
+def reduced_rows(rows: Float64) -> tuple[Float64, Float64]:
     """Coordinates on the range of the rows, and how far each row is from it."""
     if rows.shape[1] == 1 or len(rows) == 0:
         return rows, np.zeros(len(rows))
@@ -230,7 +230,7 @@ def measure_bound(
 
 def _linear_price(u: Float64, v: Float64) -> tuple[float, bool]:
     """a(v) = max_{‖θ‖=1} Σ v_k(θᵀu_k)₊, from above where the neurons have rank ≤ 3."""
-    reduced, rest = _reduced(u)
+    reduced, rest = reduced_rows(u)
     found = float(sphere_maxima(reduced, v).values[0])
     if reduced.shape[1] > 3:
         return found, False
@@ -240,7 +240,7 @@ def _linear_price(u: Float64, v: Float64) -> tuple[float, bool]:
 
 def _quadratic_price(evidence: MeasureEvidence, u: Float64, v: Float64) -> tuple[float, bool]:
     """max_g Σ v_k(gᵀu_k + b_k)₊ − (β_g/2)‖g‖², from above in the plane and on the line."""
-    reduced, rest = _reduced(u[:, :-1])
+    reduced, rest = reduced_rows(u[:, :-1])
     neurons = np.column_stack([reduced, u[:, -1]])
     found = float(quadratic_maxima(neurons, v, evidence.strength).values[0])
     if reduced.shape[1] > 2 or rest.any():

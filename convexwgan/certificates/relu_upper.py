@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
@@ -25,36 +25,43 @@ _MAX_PIECES = 400_000
 _FEASIBLE = 1e-9
 
 
-def sphere_upper(rows: Float64, weights: Float64, known: float, slack: float) -> float:
-    """An upper bound on max Σ_i w_i(a_iᵀu)₊ over ‖u‖ ≤ 1, d ≤ 3, within ``slack`` where the work allows.
+def sphere_upper(
+    rows: Float64, weights: Float64, known: float, slack: float, *, root: Float64 | None = None, sign: float = 1.0
+) -> float:
+    """An upper bound on max Σ_i w_i(a_iᵀu)₊ [± ‖Bu‖] over ‖u‖ ≤ 1, within ``slack`` where the work allows.
 
     Args:
         rows: a_i (n, d). weights: w_i (n,). known: a value that F attains. slack: when a bound is good enough.
+        root, sign: B (p, d) and its sign, for a norm beside the sum.
 
     Returns:
-        The bound, at least 0 (u = 0); valid whatever ``known`` and ``slack`` are, but for rounding.
+        The bound, at least 0 (u = 0), close for d ≤ 3 (4 where F is smooth); valid whatever ``known`` and ``slack`` are, but for rounding.
 
     >>> bool(abs(sphere_upper(np.array([[3.0, 0.0], [0.0, 4.0]]), np.ones(2), 5.0, 1e-9) - 5.0) < 1e-8)
     True
     """
     d = rows.shape[1]
+    B = np.zeros((0, d)) if root is None else root
     if d == 1:
-        return max(0.0, *(float(weights @ np.maximum(sign * rows[:, 0], 0.0)) for sign in (1.0, -1.0)))
+        norm = sign * float(np.linalg.norm(B))
+        return max(0.0, *(float(weights @ np.maximum(side * rows[:, 0], 0.0)) + norm for side in (1.0, -1.0)))
     rows, weights, linear, error = _merged(rows, weights)
-    if len(rows) == 0:
+    if len(rows) == 0 and not B.any():
         return float(np.linalg.norm(linear)) + error
-    cones = _arcs(rows) if d == 2 else _octants()
+    cones = _arcs(rows) if d == 2 else _orthants(d)
 
     good_enough = max(known, 0.0) + slack
 
+    def majorant(part: Float64, option: int) -> Float64:
+        return _majorant(part, rows, weights, linear, option) + _norm_majorant(part, B, sign)
+
     def bound(pieces: Float64) -> Float64:
-        best = _on_cones(_in_blocks(lambda part: _majorant(part, rows, weights, linear, 0), pieces, len(rows)), pieces)
+        best = _on_cones(_in_blocks(lambda part: majorant(part, 0), pieces, len(rows) + 1), pieces)
         weak = np.flatnonzero(best > good_enough)
         if len(weak):  # where the first majorant is too weak
             part = pieces[weak]
             zero, one = (
-                np.concatenate([_majorant(p, rows, weights, linear, t) for p in _split(part, len(rows))])
-                for t in (2, 3)
+                np.concatenate([majorant(p, t) for p in _split(part, len(rows) + 1)]) for t in (2, 3)
             )
             for q in (zero, one, _between(zero, one)):
                 best[weak] = np.minimum(best[weak], _on_cones(q, part))
@@ -103,9 +110,8 @@ def _arcs(rows: Float64) -> Float64:
     return np.stack([P, np.roll(P, -1, axis=0)], axis=1)
 
 
-def _octants() -> Float64:
-    signs = np.array([[x, y, z] for x in (1.0, -1.0) for y in (1.0, -1.0) for z in (1.0, -1.0)])
-    return signs[:, :, None] * np.eye(3)
+def _orthants(d: int) -> Float64:
+    return np.array(list(product((1.0, -1.0), repeat=d)))[:, :, None] * np.eye(d)
 
 
 def _majorant(cones: Float64, rows: Float64, weights: Float64, linear: Float64, option: int) -> Float64:
@@ -123,6 +129,18 @@ def _majorant(cones: Float64, rows: Float64, weights: Float64, linear: Float64, 
         crossing = (top > 0.0) & (bottom < 0.0)
         t = np.where(crossing, option - 2.0, t)
     return np.asarray(q + np.einsum("mdk,mk->md", values, t * weights[concave]))
+
+
+def _norm_majorant(cones: Float64, B: Float64, sign: float) -> Float64:
+    """Values (m, d) on the generators of a linear function above ±‖Bu‖: ‖Bu‖ is convex, and ≥ yᵀBu for ‖y‖ ≤ 1."""
+    images = cones @ B.T
+    lengths = np.linalg.norm(images, axis=2)
+    if sign > 0.0:
+        return np.asarray(lengths)
+    middle = images.sum(axis=1)
+    size = np.linalg.norm(middle, axis=1)
+    y = middle / np.where(size > 0.0, size, 1.0)[:, None]
+    return np.asarray(-np.einsum("mdp,mp->md", images, y))
 
 
 def _between(zero: Float64, one: Float64) -> Float64:

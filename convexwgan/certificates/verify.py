@@ -19,6 +19,7 @@ from convexwgan.certificates.line_certify import same_line_discriminator
 from convexwgan.certificates.line_games import LineEvidence
 from convexwgan.certificates.measures import MeasureEvidence, measure_bound
 from convexwgan.certificates.moments import GameEvidence, Normalize
+from convexwgan.certificates.normal_games import NormalEvidence, normal_bound
 from convexwgan.certificates.weights import weight_checks
 from convexwgan.errors import InputError
 from convexwgan.spec.latent import Latent
@@ -183,21 +184,30 @@ def _same_discriminator(evidence: Evidence, certificate: Certificate, claim: Cla
     return checks
 
 
-def _own_bound(evidence: GameEvidence | MeasureEvidence, adversary: Adversary, window: Scales) -> LowerBound:
+def _own_bound(
+    evidence: GameEvidence | MeasureEvidence | NormalEvidence, adversary: Adversary, window: Scales
+) -> LowerBound:
     """What the discriminator proves as it stands."""
+    if isinstance(evidence, NormalEvidence):
+        proven = normal_bound(evidence, adversary.u, adversary.v, window)
+        return LowerBound(proven.value, proven.rounding)
     if isinstance(evidence, MeasureEvidence):
         found = measure_bound(evidence, adversary.u, adversary.v, window)
         return LowerBound(found.value, found.rounding)
     return discriminator_bound(evidence, adversary, window)
 
 
-def _dual_excess(evidence: GameEvidence | MeasureEvidence, adversary: Adversary) -> tuple[float, str]:
+def _dual_excess(
+    evidence: GameEvidence | MeasureEvidence | NormalEvidence, adversary: Adversary
+) -> tuple[float, str]:
     """The largest relative violation of ‖u_j‖ ≤ 1, λ_max(R) ≤ β_g/2, Σ|v_j| minimal or ≤ 1, y = (2/ρ)Nm."""
     longest = float(np.linalg.norm(adversary.u[:, : evidence.dim], axis=1).max(initial=0.0)) - 1.0
     found = {"‖u_j‖ − 1": longest}
     if evidence.beta is None:
         found["Σ|v_j| − 1"] = adversary.variation - 1.0
-    if isinstance(evidence, MeasureEvidence):
+    if isinstance(evidence, NormalEvidence):
+        found["λ_max(c²Σ(λ − μ)uuᵀ)/(β_g/2) − 1"] = normal_bound(evidence, adversary.u, adversary.v).excess
+    if isinstance(evidence, MeasureEvidence | NormalEvidence):
         return max(found.values()), f"largest excess: {max(found, key=lambda name: found[name])}"
     if evidence.discriminator.kind == "quadratic":
         found |= _quadratic_excess(evidence, adversary)

@@ -64,8 +64,16 @@ def least_spread(x: Float64, beta: float) -> LeastSpread:
         shift = _upward(x, beta)
     elif w[0] > 0.0:
         shift = -_upward(-x[::-1], beta)
-    if shift != 0.0:
-        w = _regressed(x, beta, shift)
+    return least_spread_at(x, beta, shift)
+
+
+def least_spread_at(x: Float64, beta: float, shift: float) -> LeastSpread:
+    """The same for a given shift Σw − Σx in [−β, β]: then R need not be left alone by changes of sign.
+
+    >>> least_spread_at(np.array([-1.0, 1.0]), 0.5, 0.5).w.tolist()
+    [-0.5, 1.0]
+    """
+    w = _regressed(np.sort(np.asarray(x, dtype=np.float64)), beta, shift)
     levels, sizes = np.unique(w, return_counts=True)
     return LeastSpread(w, levels, sizes, shift)
 

@@ -8,35 +8,39 @@ the primal–dual subgradient direction). The formulas, the schedule and every d
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
+from convexwgan.arrays import Float64
 from convexwgan.errors import InputError
-from convexwgan.models.networks import bounded_output, kernel_density
-from convexwgan.models.neural_gan import NeuralGAN, Progress
+from convexwgan.models.generated_density import DENSITIES, widths_of
+from convexwgan.models.networks import bounded_output
+from convexwgan.models.neural_gan import NeuralGAN
 from convexwgan.models.neural_parameters import sequence, within
-from convexwgan.models.training import Losses, Run
+from convexwgan.models.training import Losses, Run, Tensors, squared_slope
 from convexwgan.spec.divergence import Divergence, as_divergence
 from convexwgan.spec.validation import count, positive, real
 
 if TYPE_CHECKING:
     import torch
 
-    from convexwgan.models.neural_gan import MakeDiscriminator
 
-
+@dataclass(kw_only=True, eq=False, repr=False)
 class LagrangianGAN(NeuralGAN):
     """A GAN whose generator moves its distribution *at the data points*, also where it has no sample yet.
 
     Problem:
         the saddle point of L(D, p_g) = Σ p_d f₀(D) + Σ p_g f₁(D), the Lagrangian of max Σ p_d f₀(D) s.t. f₁(D) ≥ 0.
         Each iteration, with x_i a batch of data, g_j = G(z_j) and p_g(x_i) = mean_j exp(−‖x_i − g_j‖²/(2σ²)):
-            one ascent step of the discriminator on     mean_i f₀(D(x_i)) + mean_j f₁(D(g_j)) − δ mean t²,
-            the dual target, frozen:                    p̃_i = p_g(x_i) − α f₁(D(x_i)),
-            generator_steps descent steps on            mean_j f₁(D(g_j)) + λ mean_i (p̃_i − p_g(x_i))².
+            discriminator_steps ascent steps on
+                mean_i f₀(D(x_i)) + mean_j f₁(D(g_j)) − δ mean t² − γ/2 mean_i ‖∇t(x_i)‖²,   t the raw output,
+            the dual target, frozen:
+                p̃_i = p_g(x_i) − α f₁(D(x_i)),
+            generator_steps descent steps on
+                mean_j f₁(D(g_j)) + λ mean_i (p̃_i − p_g(x_i))².
         σ falls geometrically from bandwidth[0] to bandwidth[1] in the course of the run.
 
     Ordinary training follows ∇D at generated samples only. The second term sees a data point that the generator
@@ -47,13 +51,19 @@ class LagrangianGAN(NeuralGAN):
         latent_dim: dimension of the noise z ~ N(0, I).
         hidden: widths of the hidden layers of both networks.
         bandwidth: (first, last) σ, in units of the root-mean-square distance of the data from their mean
-            (of X itself with ``standardize=False``). Start about as wide as the gaps between modes.
+            (of X itself with ``standardize=False``). Start about as wide as the gaps between modes. Or "auto":
+            from half the median distance between data points to half that of nearest neighbours in a batch.
+        density: "kernel", p_g(x_i) as above, or "assigned": each sample shares its mass among the x_i of the batch,
+            so that n·p_g has mean 1 in any dimension (``generated_density.assigned_density``).
         alpha: α > 0, the dual step.
         kernel_weight: λ > 0.
-        generator_steps: descent steps for each frozen target; one alone would see a gradient proportional to α only.
+        generator_steps: descent steps for each frozen target; with one alone the squared term's gradient is
+            α times a constant; several need about as many discriminator_steps, or the generator outruns it.
+        discriminator_steps: ascent steps of the discriminator for each target.
         clip: c in (0, 0.5): how near D may come to the ends of its domain, see ``networks.bounded_output``.
         drift: δ ≥ 0 on the squares of the discriminator's raw outputs t (D = D* at t = 0, so the saddle stays):
             without it D grows sure of itself, its slope dies, and samples that left the data never return.
+        slope_penalty: γ ≥ 0 on the squared slope of t at the data (the R1 penalty of Mescheder, Geiger, Nowozin 2018).
         iterations, batch_size, learning_rate, betas: of Adam; learning_rate is one number or (generator,
             discriminator), constant for half of the run and then falling linearly.
         standardize: train on (X − x̄)/scale, one scale for all columns.
@@ -66,108 +76,100 @@ class LagrangianGAN(NeuralGAN):
         modes, mode_radius: centres (k, d_r) whose coverage a report tells.
         callback: shown a ``Progress``; returning True stops the run.
 
+    Attributes:
+        bandwidth_: (first, last) σ as used, in the units of ``bandwidth``.
+
+    For images: ``density="assigned", bandwidth="auto", generator_steps=1, slope_penalty=1.0``, docs/lagrangian_gan.md.
+
     Reference:
         Chen, Wang, Ge, Training Generative Adversarial Networks via Primal-Dual Subgradient Methods: A Lagrangian
         Perspective on GAN, 2018 (its abstract); docs/lagrangian_gan.md.
 
+    >>> import numpy as np
     >>> X = np.repeat([[-1.0, 0.0], [1.0, 0.0]], 50, axis=0)
     >>> model = LagrangianGAN(iterations=20, hidden=(16,), batch_size=32, random_state=0).fit(X)
     >>> model.sample(5).shape, model.n_evaluations_
     ((5, 2), 100)
     """
 
-    _own = ("bandwidth", "alpha", "kernel_weight", "generator_steps", "clip", "drift")
+    _own: ClassVar[tuple[str, ...]] = (
+        "bandwidth", "density", "alpha", "kernel_weight", "generator_steps", "discriminator_steps", "clip", "drift",
+        "slope_penalty",
+    )  # fmt: skip
 
-    def __init__(
-        self,
-        divergence: str | Divergence = "jensen-shannon",
-        *,
-        latent_dim: int = 8,
-        hidden: tuple[int, ...] = (64, 64),
-        bandwidth: tuple[float, float] = (0.5, 0.05),
-        alpha: float = 0.1,
-        kernel_weight: float = 100.0,
-        generator_steps: int = 4,
-        clip: float = 1e-3,
-        drift: float = 0.01,
-        iterations: int = 3000,
-        batch_size: int = 128,
-        learning_rate: float | tuple[float, float] = 1e-3,
-        betas: tuple[float, float] = (0.5, 0.999),
-        standardize: bool = True,
-        discriminator: MakeDiscriminator | None = None,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
-        device: str = "cpu",
-        checkpoint: str | Path | None = None,
-        checkpoint_every: int = 500,
-        report_every: int = 100,
-        modes: Any = None,
-        mode_radius: float | None = None,
-        callback: Callable[[Progress], bool | None] | None = None,
-    ) -> None:
-        self.divergence = divergence
-        self.latent_dim = latent_dim
-        self.hidden = hidden
-        self.bandwidth = bandwidth
-        self.alpha = alpha
-        self.kernel_weight = kernel_weight
-        self.generator_steps = generator_steps
-        self.clip = clip
-        self.drift = drift
-        self.iterations = iterations
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.betas = betas
-        self.standardize = standardize
-        self.discriminator = discriminator
-        self.random_state = random_state
-        self.device = device
-        self.checkpoint = checkpoint
-        self.checkpoint_every = checkpoint_every
-        self.report_every = report_every
-        self.modes = modes
-        self.mode_radius = mode_radius
-        self.callback = callback
+    divergence: str | Divergence = field(default="jensen-shannon", kw_only=False)
+    bandwidth: tuple[float, float] | str = (0.5, 0.05)
+    density: str = "kernel"
+    alpha: float = 0.1
+    kernel_weight: float = 100.0
+    generator_steps: int = 4
+    discriminator_steps: int = 1
+    clip: float = 1e-3
+    drift: float = 0.01
+    slope_penalty: float = 0.0
+
+    bandwidth_: tuple[float, float] = field(init=False)
 
     def _check_own(self) -> None:
         as_divergence(self.divergence)
-        if len(sequence("bandwidth", self.bandwidth, "as (first, last) σ")) != 2:
-            raise InputError("bandwidth", self.bandwidth, "be two numbers", "as (first, last) σ")
-        for sigma in self.bandwidth:
-            positive("bandwidth", sigma, "it is σ of the Gaussian kernel, first and last")
-        if self.bandwidth[1] > self.bandwidth[0]:
-            raise InputError("bandwidth", self.bandwidth, "not increase", "σ is annealed from wide to narrow")
+        _check_bandwidth(self.bandwidth)
+        if self.density not in tuple(DENSITIES):
+            raise InputError("density", self.density, f"be one of {', '.join(DENSITIES)}", "it is how p_g is read")
         positive("alpha", self.alpha, "it is the dual step α")
         positive("kernel_weight", self.kernel_weight, "it is the weight λ of the squared term")
         count("generator_steps", self.generator_steps, "it is the number of descent steps a target")
+        count("discriminator_steps", self.discriminator_steps, "it is the number of ascent steps an iteration")
         within("drift", self.drift, 0.0, math.inf, "it is the weight δ on the discriminator's squared outputs")
         within("clip", self.clip, 1e-6, 0.5, "it is how near D may come to the ends of its domain")
+        within("slope_penalty", self.slope_penalty, 0.0, math.inf, "it is the weight γ on the discriminator's slope")
 
     def bandwidth_at(self, fraction: float) -> float:
         """σ after this share of a run: first^(1−t) · last^t, in the units of ``bandwidth``.
+
+        Raises:
+            InputError: fraction is no number. NotFittedError: "auto" needs the data, so ``fit`` comes first.
 
         >>> round(LagrangianGAN(bandwidth=(1.0, 0.01)).bandwidth_at(0.5), 9)
         0.1
         """
         t = real("fraction", fraction, "be a number", "0 is the start of a run, 1 its end")
-        first, last = self.bandwidth
+        if isinstance(self.bandwidth, str):
+            check_is_fitted(self, "bandwidth_")
+            first, last = self.bandwidth_
+        else:
+            first, last = self.bandwidth
         return float(first ** (1 - t) * last**t)
 
+    def _run(self, X: Float64) -> Run:
+        unit = self._unit(X.shape[1])
+        first, last = widths_of(X, self.batch_size) if isinstance(self.bandwidth, str) else self.bandwidth
+        self.bandwidth_ = (first / unit, last / unit) if isinstance(self.bandwidth, str) else (first, last)
+        return super()._run(X)
+
+    def _unit(self, d: int) -> float:
+        """The unit of ``bandwidth``: standardised data have root-mean-square distance √d from their mean."""
+        return math.sqrt(d) if self.standardize else 1.0
+
     def _iterate(self, run: Run) -> Losses:
-        f, unit = as_divergence(self.divergence), math.sqrt(run.data.shape[1]) if self.standardize else 1.0
-        sigma = unit * self.bandwidth_at(run.fraction)
-        ascent = self._discriminator_step(run, f)
+        f, ascent = as_divergence(self.divergence), 0.0
+        for _ in range(self.discriminator_steps):
+            ascent = self._discriminator_step(run, f)
+        sigma = self._unit(run.data.shape[1]) * self.bandwidth_at(run.fraction)
         return {"discriminator": ascent, **self._generator_steps(run, f, sigma)}
 
     def _discriminator_step(self, run: Run, f: Divergence) -> float:
-        """max mean f₀(D(x)) + mean f₁(D(G(z))) − δ mean t²."""
+        """max mean f₀(D(x)) + mean f₁(D(G(z))) − δ mean t² − γ/2 mean ‖∇t(x)‖²."""
         import torch
 
         with torch.no_grad():
             generated = run.generator(run.noise())
-        real, fake = run.discriminator(run.batch())[:, 0], run.discriminator(generated)[:, 0]
+        x = run.batch().requires_grad_(self.slope_penalty > 0)
+        real, fake = run.discriminator(x)[:, 0], run.discriminator(generated)[:, 0]
         game = f.f0(bounded_output(real, f, self.clip)).mean() + f.f1(bounded_output(fake, f, self.clip)).mean()
-        return run.descend_discriminator(self.drift * ((real**2).mean() + (fake**2).mean()) / 2 - game)
+        loss = self.drift * ((real**2).mean() + (fake**2).mean()) / 2 - game
+        if self.slope_penalty > 0:
+            loss = loss + self.slope_penalty / 2 * squared_slope(real, x).mean()
+        return run.descend_discriminator(loss)
 
     def _generator_steps(self, run: Run, f: Divergence, sigma: float) -> Losses:
         """min mean f₁(D(G(z))) + λ mean (p̃ − p_g)², p̃ = p_g − α f₁(D(x)) frozen."""
@@ -176,14 +178,15 @@ class LagrangianGAN(NeuralGAN):
         def f1_of(points: torch.Tensor) -> Any:
             return f.f1(bounded_output(run.discriminator(points)[:, 0], f, self.clip))
 
+        p_g = DENSITIES[self.density]
         x, z = run.batch(), run.noise()
         with torch.no_grad():
-            target = kernel_density(x, run.generator(z), sigma) - self.alpha * f1_of(x)
+            target = p_g(x, run.generator(z), sigma) - self.alpha * f1_of(x)
         first = second = 0.0
         for _ in range(self.generator_steps):
             generated = run.generator(z)
             game = f1_of(generated).mean()
-            square = ((target - kernel_density(x, generated, sigma)) ** 2).mean()
+            square = ((target - p_g(x, generated, sigma)) ** 2).mean()
             run.descend_generator(game + self.kernel_weight * square)
             first, second = float(game.detach()), float(square.detach())
         return {"generator": first, "kernel": second}
@@ -192,9 +195,34 @@ class LagrangianGAN(NeuralGAN):
 
     def _own_description(self) -> dict[str, Any]:
         f = as_divergence(self.divergence)
-        return {**super()._own_description(), "divergence": f.name, "epsilon": f.epsilon}
+        return {
+            **super()._own_description(),
+            "divergence": f.name,
+            "epsilon": f.epsilon,
+            "widths": list(self.bandwidth_),
+        }
 
     def _own_from(self, parameters: dict[str, Any]) -> dict[str, Any]:
         name, epsilon = parameters["divergence"], parameters["epsilon"]
         f: str | Divergence = name if epsilon is None else Divergence.named(name, epsilon=epsilon)
         return {**super()._own_from(parameters), "divergence": f}
+
+    @classmethod
+    def _restored(cls, header: Mapping[str, Any], tensors: Tensors) -> Self:
+        model = super()._restored(header, tensors)
+        first, last = header["parameters"]["widths"]
+        model.bandwidth_ = first, last
+        return model
+
+
+def _check_bandwidth(bandwidth: Any) -> None:
+    if isinstance(bandwidth, str):
+        if bandwidth != "auto":
+            raise InputError("bandwidth", bandwidth, 'be (first, last) σ or "auto"', '"auto" measures the data')
+        return
+    if len(sequence("bandwidth", bandwidth, "as (first, last) σ")) != 2:
+        raise InputError("bandwidth", bandwidth, "be two numbers", "as (first, last) σ")
+    for sigma in bandwidth:
+        positive("bandwidth", sigma, "it is σ of the Gaussian kernel, first and last")
+    if bandwidth[1] > bandwidth[0]:
+        raise InputError("bandwidth", bandwidth, "not increase", "σ is annealed from wide to narrow")

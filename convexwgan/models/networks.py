@@ -115,6 +115,21 @@ def put_arrays(module: torch.nn.Module, tensors: dict[str, np.ndarray[Any, Any]]
     module.load_state_dict(state)
 
 
+def require_same_layout(discriminator: torch.nn.Module, tensors: dict[str, np.ndarray[Any, Any]], path: str) -> None:
+    """Refuse to resume with a discriminator whose arrays are not those of the checkpoint.
+
+    Raises:
+        InputError: other names or shapes.
+    """
+    here = {name: tuple(array.shape) for name, array in arrays_of(discriminator, "discriminator").items()}
+    there = {name: tuple(array.shape) for name, array in tensors.items() if name.startswith("discriminator.")}
+    if here != there:
+        texts = [", ".join(f"{name} {shape}" for name, shape in layout.items()) or "none" for layout in (there, here)]
+        must = "be a checkpoint of a run with this discriminator"
+        remedy = f"resume with the discriminator= that it was started with; its arrays: {texts[0]}; here: {texts[1]}"
+        raise InputError("resume", path, must, remedy)
+
+
 def require_judge(discriminator: Any, d: int) -> None:
     """Refuse a discriminator of the caller's own that is no module (n, d) → (n, 1).
 

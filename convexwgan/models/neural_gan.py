@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -18,13 +18,14 @@ from convexwgan.errors import FileFormatError, InputError, SolveError
 from convexwgan.extras import require
 from convexwgan.geometry.modes import ModeCoverage, mode_coverage
 from convexwgan.inputs import data_fingerprint
-from convexwgan.models.networks import arrays_of, perceptron, put_arrays, require_judge
+from convexwgan.models.networks import arrays_of, perceptron, put_arrays, require_judge, require_same_layout
 from convexwgan.models.neural_parameters import (
     FIT,
     REPORT,
     SAMPLE,
     check_common,
     checked_modes,
+    in_single_range,
     random_stream,
     rates,
     standard,
@@ -62,10 +63,12 @@ class Progress:
     sample: Callable[[int], Float64]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NeuralGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """The base of the neural GANs: perceptron generator G and discriminator D, trained by Adam on float32 torch.
 
-    A subclass says what one iteration is (``_iterate``), names its own parameters (``_own``) and checks them.
+    A subclass says what one iteration is (``_iterate``), names its own parameters (``_own``) and checks them. The
+    constructor is a dataclass's: explicit keywords, stored as they are, which is what scikit-learn clones by.
 
     Attributes:
         generator_, discriminator_: the networks, in standardised coordinates.
@@ -75,34 +78,36 @@ class NeuralGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no t
         n_features_in_, feature_names_in_: as everywhere in scikit-learn.
     """
 
-    _own: tuple[str, ...] = ()
-    _common = ("latent_dim", "hidden", "iterations", "batch_size", "learning_rate", "betas", "standardize", "device")
+    _own: ClassVar[tuple[str, ...]] = ()
+    _common: ClassVar[tuple[str, ...]] = (
+        "latent_dim", "hidden", "iterations", "batch_size", "learning_rate", "betas", "standardize", "device"
+    )  # fmt: skip
 
-    latent_dim: int
-    hidden: tuple[int, ...]
-    iterations: int
-    batch_size: int
-    learning_rate: float | tuple[float, float]
-    betas: tuple[float, float]
-    standardize: bool
-    discriminator: MakeDiscriminator | None
-    device: str
-    random_state: int | np.random.Generator | np.random.RandomState | None
-    checkpoint: str | Path | None
-    checkpoint_every: int
-    report_every: int
-    modes: Any
-    mode_radius: float | None
-    callback: Callable[[Progress], bool | None] | None
+    latent_dim: int = 8
+    hidden: tuple[int, ...] = (64, 64)
+    iterations: int = 3000
+    batch_size: int = 128
+    learning_rate: float | tuple[float, float] = 1e-3
+    betas: tuple[float, float] = (0.5, 0.999)
+    standardize: bool = True
+    discriminator: MakeDiscriminator | None = None
+    random_state: int | np.random.Generator | np.random.RandomState | None = None
+    device: str = "cpu"
+    checkpoint: str | Path | None = None
+    checkpoint_every: int = 500
+    report_every: int = 100
+    modes: Any = None
+    mode_radius: float | None = None
+    callback: Callable[[Progress], bool | None] | None = None
 
-    generator_: torch.nn.Module
-    discriminator_: torch.nn.Module | None
-    mean_: Float64
-    scale_: float
-    history_: list[dict[str, float]]
-    n_iter_: int
-    n_evaluations_: int
-    n_features_in_: int
+    generator_: torch.nn.Module = field(init=False)
+    discriminator_: torch.nn.Module | None = field(init=False)
+    mean_: Float64 = field(init=False)
+    scale_: float = field(init=False)
+    history_: list[dict[str, float]] = field(init=False)
+    n_iter_: int = field(init=False)
+    n_evaluations_: int = field(init=False)
+    n_features_in_: int = field(init=False)
 
     # ---- what a subclass fills in --------------------------------------------------------------------------------
 
@@ -135,14 +140,14 @@ class NeuralGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no t
             The estimator itself; after a callback asked to stop, as trained so far.
 
         Raises:
-            InputError: a parameter out of range, or a checkpoint of other data or parameters.
+            InputError: X is no finite numeric table or leaves what float32 holds, a parameter is out of range, or a
+                checkpoint is of other data, parameters or discriminator.
             FileFormatError: ``resume`` is no checkpoint.
             SolveError: a loss or weight is no longer finite; the model is left at its last good checkpoint.
             MissingExtraError: torch is not installed.
-            ValueError: scikit-learn's own, for X that is not a finite numeric table.
         """
         require("torch", "torch", type(self).__name__)
-        X = validate_data(self, X, dtype=np.float64)
+        X = in_single_range(self._table(X), self.standardize)
         self._forget()
         check_common(self)
         self._check_own()
@@ -160,6 +165,13 @@ class NeuralGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no t
             raise
         self._keep(run, mean, scale)
         return self
+
+    def _table(self, X: Any) -> Float64:
+        """scikit-learn's own check of X, its sentence carried in an error of ours."""
+        try:
+            return np.asarray(validate_data(self, X, dtype=np.float64))
+        except (TypeError, ValueError) as error:
+            raise InputError("X", X, "be a finite numeric table (n, d)", " ".join(str(error).split())) from error
 
     def _train(self, run: Run, mean: Float64, scale: float, modes: Float64 | None, identity: str) -> None:
         noise = np.random.default_rng([REPORT]).standard_normal((REPORT_SAMPLES, self.latent_dim))
@@ -222,7 +234,16 @@ class NeuralGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no t
 
     def _forget(self) -> None:
         """A refit that fails leaves no half-new model behind."""
-        for name in ("generator_", "discriminator_", "mean_", "scale_", "history_", "n_iter_", "n_evaluations_"):
+        for name in (
+            "generator_",
+            "discriminator_",
+            "mean_",
+            "scale_",
+            "history_",
+            "n_iter_",
+            "n_evaluations_",
+            "bandwidth_",
+        ):
             self.__dict__.pop(name, None)
 
     # ---- checkpoints ---------------------------------------------------------------------------------------------
@@ -240,6 +261,7 @@ class NeuralGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no t
         if header.get("identity") != identity:
             remedy = "resume with the X, the parameters and the random_state that it was started with"
             raise InputError("resume", str(path), "be a checkpoint of the same data and parameters", remedy)
+        require_same_layout(run.discriminator, tensors, str(path))
         try:
             run.restore(header, tensors)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

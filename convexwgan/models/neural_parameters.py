@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convexwgan.arrays import Float64, as_samples, to_numpy64
+from convexwgan.arrays import LARGEST, Float64, as_samples, to_numpy64
 from convexwgan.errors import InputError
 from convexwgan.spec.validation import count, flag, positive, real
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # Streams of random_state: networks and training; samples; samples that a report looks at.
 FIT, SAMPLE, REPORT = 0, 1, 2
+
+LARGEST_SINGLE = 1e18
+"""Entries beyond this leave float32 when squared."""
 
 COUNTS = {
     "latent_dim": "it is the dimension of the noise",
@@ -110,6 +113,19 @@ def standard(X: Float64) -> tuple[Float64, float]:
     scale = math.sqrt(float((spread**2).mean())) * size
     # The mean of equal numbers is off by rounding: such a spread is none.
     return mean, scale if scale > 1e-12 * size else 1.0
+
+
+def in_single_range(X: Float64, standardize: bool) -> Float64:
+    """X itself, if training in float32 can hold it.
+
+    Raises:
+        InputError: entries so large that their squares leave float64, or float32 where X is not standardised.
+    """
+    top, largest = float(np.abs(X).max()), LARGEST if standardize else LARGEST_SINGLE
+    if top > largest:
+        remedy = f"its largest entry has size {top:.3g}; rescale X" + ("" if standardize else ", or standardize=True")
+        raise InputError("X", X, f"have entries of size at most {largest:g}", remedy)
+    return X
 
 
 def random_stream(state: Any, stream: int | None) -> np.random.Generator:

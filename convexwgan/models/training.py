@@ -146,6 +146,23 @@ class Run:
         self.history = [dict(row) for row in header["history"]]
 
 
+def squared_slope(output: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """‖∇_x output(x_i)‖² at every row x_i, itself differentiable; 0 where the output does not depend on x.
+
+    Args:
+        output: (n,), row i a function of x_i only. x: (n, d), requiring gradients.
+
+    >>> import torch
+    >>> x = torch.tensor([[1.0, 2.0], [0.0, 3.0]], requires_grad=True)
+    >>> squared_slope((x**2).sum(1), x).tolist()
+    [20.0, 36.0]
+    """
+    import torch
+
+    (slope,) = torch.autograd.grad(output.sum(), x, create_graph=True, allow_unused=True, materialize_grads=True)
+    return (slope**2).sum(1)
+
+
 def learning_rate_share(fraction: float) -> float:
     """1 for the first half of a run, then linearly down to ``FINAL_RATE``.
 

@@ -22,8 +22,9 @@ from convexwgan.solvers.conic import (
     run,
 )
 from convexwgan.solvers.conic.memory import check_memory
-from convexwgan.solvers.line import line_candidate
+from convexwgan.solvers.line import line_candidate, refuse_ordered_cost
 from convexwgan.solvers.memory import conic_shapes
+from convexwgan.solvers.normal_noise import relaxed_program
 from convexwgan.solvers.run import Limits
 from convexwgan.theory.candidate import Candidate, MomentPoint
 from convexwgan.theory.data import GameData
@@ -72,10 +73,13 @@ def exact_model(form: Form, data: GameData, natural: bool = False) -> ConicModel
     if form.stage is Stage.CONE_PROGRAM:
         return _mean_model(form, data, beta, natural)
     if form.stage is Stage.LINE_PROGRAM:
+        refuse_ordered_cost(data)
         x = to_numpy64(data.X)[:, 0]
         return line_program(
             x, data.n_fake, beta=beta, regularizer=form.regularizer, weight=data.fake_weight, natural=natural
         )
+    if form.stage is Stage.GAUSSIAN_PROGRAM:
+        return relaxed_program(form, data, natural)
     M, m = to_numpy64(data.moments.second), to_numpy64(data.moments.first)
     strength = form.regularizer.strength
     if form.stage is Stage.COVARIANCE_PROGRAM:
@@ -100,6 +104,8 @@ def rank_obstacle(form: Form, data: GameData) -> str | None:
     """Why a program in moments may be only a lower bound: its S has a rank that the output cannot have."""
     if form.stage in (Stage.CONE_PROGRAM, Stage.LINE_PROGRAM):
         return None
+    if form.stage is Stage.GAUSSIAN_PROGRAM:
+        return "it has a constraint for every direction u, and any finite program is a lower bound"
     carries_mean = not data.mean_is_zero and (form.discriminator.skip or form.stage is Stage.MOMENT_PROGRAM)
     available = data.rank - carries_mean
     needed = data.dim

@@ -14,7 +14,7 @@ of the game in w: its value is an upper bound. On the second half λ' = 0 loses 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -44,9 +44,13 @@ class Blocks:
 
 @dataclass(frozen=True, eq=False)
 class LineSaddle:
-    """Sorted outputs w (n,) and the prices a_j (J,) of the last blocks; the ``values`` of every round of tuning."""
+    """Sorted outputs w (n,), the distance β that is paid for, and the prices a_j (J,) of the last blocks.
+
+    ``values``: of every round of tuning.
+    """
 
     w: Float64
+    beta: float
     blocks: Blocks
     prices: Float64
     values: tuple[float, ...]
@@ -56,7 +60,7 @@ class LineSaddle:
 
 def solve_line_game(
     x: Float64,
-    beta: float,
+    beta: float | None,
     strength: float,
     *,
     tol: float = 1e-6,
@@ -67,7 +71,10 @@ def solve_line_game(
 ) -> LineSaddle:
     """Tune the multipliers of the coupled constraints until the inner saddle value stops falling.
 
-    Problem: min (β_g/2)‖w‖² s.t. dist_D(x, w) ≤ β, sums, as many outputs as samples.
+    Problem, sums, as many outputs as samples:
+        min (β_g/2)‖w‖²  s.t.  dist_D(x, w) ≤ β          norm bound (beta None): min (β_g/2)‖w‖² + dist_D(x, w)
+
+    Under a norm bound Σ(a_j + a'_j) ≤ 1, whose multiplier is the distance β: it joins w as one more variable ≥ 0.
 
     ``start`` is a feasible w (default: x itself, at distance 0). Its best multipliers keep it feasible, so that no
     round raises the value. From x they are m = 1_B with |B| = |A|, which is optimal for every w: then the block says
@@ -75,7 +82,7 @@ def solve_line_game(
 
     Args:
         x: samples, shape (n,).
-        beta: β > 0, for sums.
+        beta: β > 0, for sums; None under a norm bound.
         strength: β_g > 0.
         tol: of the inner saddle point, on relative gap and violation.
         max_iter: inner iterations in all.
@@ -89,22 +96,27 @@ def solve_line_game(
     >>> solve_line_game(np.array([-1.0, 1.0]), 0.1, 2.0).w.round(4).tolist()
     [-0.9, 0.9]
     """
-    unit = max(float(np.abs(x).max()), beta) or 1.0
-    x, beta = np.sort(x) / unit, beta / unit
+    unit = max(float(np.abs(x).max()), beta or 0.0) or 1.0
+    x, level = np.sort(x) / unit, 0.0 if beta is None else beta / unit
+    price = None if beta is not None else 1.0 / (strength * unit)
     w = x if start is None else np.sort(start) / unit
     scale = 1e-6 * _cost(strength, x, unit)
     values: list[float] = []
     used, stopped = 0, None
     until = None if time_limit is None else time.perf_counter() + time_limit
+    best: LineSaddle | None = None
     while True:
-        blocks = _blocks(x, w, beta)
-        w, r, spent, stopped = _chambolle_pock(blocks, w, strength, tol, max_iter - used, until)
+        blocks = _blocks(x, w, 0.0 if price is not None else level)
+        w, level, r, spent, stopped = _chambolle_pock(blocks, w, level, price, tol, max_iter - used, until)
         used += spent
-        values.append(_cost(strength, w, unit))
+        values.append(_cost(strength, w, unit) + (unit * level if price is not None else 0.0))
+        found = LineSaddle(unit * w, unit * level, blocks, unit * strength * r[:, 0], tuple(values), used, stopped)
+        if best is None or (stopped is None and values[-1] < values[-2]):
+            best = found
         settled = len(values) > 1 and values[-2] - values[-1] <= tol * max(values[-2], scale)
         if stopped is not None or settled or len(values) == rounds:
-            break
-    return LineSaddle(unit * w, blocks, unit * r[:, 0], tuple(values), used, stopped)
+            # A round that rises by more than its tolerance has multipliers of outputs that are equal but for rounding.
+            return replace(best, values=tuple(values), iterations=used, stopped=stopped)
 
 
 def _cost(strength: float, w: Float64, unit: float) -> float:
@@ -162,28 +174,39 @@ def _tuned(xs: Float64, ws: Float64, k: int) -> int:
 
 
 def _chambolle_pock(
-    blocks: Blocks, w: Float64, strength: float, tol: float, max_iter: int, until: float | None
-) -> tuple[Float64, Float64, int, str | None]:
+    blocks: Blocks,
+    w: Float64,
+    level: float,
+    price: float | None,
+    tol: float,
+    max_iter: int,
+    until: float | None,
+) -> tuple[Float64, float, Float64, int, str | None]:
     """min over sorted w, max over r_j ∈ K_j of (β_g/2)‖w‖² + Σ⟨q_j, r_j⟩ + a_j K_jw, in units of 1/β_g for r.
 
     r ← P_K(r + σ(q + Kw̄)),   w⁺ ← isotonic((w − τKᵀa)/(1 + τ)),   w̄ = 2w⁺ − w,   στ‖K‖² < 1
+    With a price on the distance β (norm bound): K_jw − β in place of K_jw, β⁺ ← (β − τ(price − Σa))₊.
     """
     K, q = blocks.K, blocks.q
-    size = float(np.linalg.norm(K, 2))
+    pays = price is not None
+    size = float(np.linalg.norm(np.column_stack([K, -np.ones(len(K))]) if pays else K, 2))
     tau = sigma = 0.99 / size
-    r, bar = np.zeros_like(q), w
+    r, bar, bar_level = np.zeros_like(q), w, level
     for k in range(1, max_iter + 1):
         ahead = r + sigma * q
-        ahead[:, 0] += sigma * (K @ bar)
+        ahead[:, 0] += sigma * (K @ bar - (bar_level if pays else 0.0))
         r = _projected(ahead, blocks.rays)
         new = _isotonic((w - tau * (r[:, 0] @ K)) / (1.0 + tau))
         w, bar = new, 2.0 * new - w
+        if price is not None:
+            lower = max(0.0, level - tau * (price - float(r[:, 0].sum())))
+            level, bar_level = lower, 2.0 * lower - level
         if k % _CHECK_EVERY == 0:
-            if _is_saddle(blocks, w, r, tol):
-                return w, strength * r, k, None
+            if _is_saddle(blocks, w, level, price, r, tol):
+                return w, level, r, k, None
             if until is not None and time.perf_counter() > until:
-                return w, strength * r, k, "time_limit"
-    return w, strength * r, max(max_iter, 0), "max_iter"
+                return w, level, r, k, "time_limit"
+    return w, level, r, max(max_iter, 0), "max_iter"
 
 
 def _projected(points: Float64, rays: Float64) -> Float64:
@@ -203,12 +226,14 @@ def _isotonic(values: Float64) -> Float64:
     return np.asarray(isotonic_regression(values).x, dtype=np.float64)
 
 
-def _is_saddle(blocks: Blocks, w: Float64, r: Float64, tol: float) -> bool:
+def _is_saddle(blocks: Blocks, w: Float64, level: float, price: float | None, r: Float64, tol: float) -> bool:
     """Relative gap and violation of the inner game, each against 0.1·tol: min_w L(w, r) is an isotonic regression."""
     slopes = blocks.q.copy()
-    slopes[:, 0] += blocks.K @ w
+    slopes[:, 0] += blocks.K @ w - (level if price is not None else 0.0)
     excess = float(np.einsum("jik,jk->ji", blocks.rays, slopes).max())
-    upper = 0.5 * float(w @ w)
+    upper = 0.5 * float(w @ w) + (price or 0.0) * level
+    if price is not None and float(r[:, 0].sum()) > price * (1.0 + 0.1 * tol):
+        return False
     nearest = _isotonic(-(r[:, 0] @ blocks.K))
     lower = float((blocks.q * r).sum()) - 0.5 * float(nearest @ nearest)
     return excess <= 0.1 * tol and abs(upper - lower) <= 0.1 * tol * max(upper, abs(lower), 1e-6)

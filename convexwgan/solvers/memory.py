@@ -34,7 +34,7 @@ def conic_shapes(
     last: Form, n_fake: int, dim: int, features: int
 ) -> tuple[Literal["mean", "mean_norm", "covariance", "polynomial"], dict[str, int]]:
     """The kind of conic program behind ``last`` and the sizes that its memory depends on."""
-    if last.stage is Stage.COVARIANCE_PROGRAM:
+    if last.stage in (Stage.COVARIANCE_PROGRAM, Stage.GAUSSIAN_PROGRAM):
         return "covariance", {"d": dim}
     if last.stage is Stage.MOMENT_PROGRAM:
         return "polynomial", {"d": dim}

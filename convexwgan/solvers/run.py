@@ -49,9 +49,10 @@ class Limits:
             positive("time_limit", self.time_limit, "it is a number of seconds")
         if method == "convex_concave":
             Search.of(self.options)
-        if method in ("closed_form", "column_generation", "convex_concave", "saddle"):
+        if method in ("closed_form", "column_generation", "convex_concave", "saddle", "global"):
             own = "the primal–dual method is its own" if method == "saddle" else "a formula needs no solver"
-            own = "its quadratic programs are solved by its own method" if method == "convex_concave" else own
+            is_own = method in ("convex_concave", "global")
+            own = "its quadratic programs are solved by its own method" if is_own else own
             for name in ("solver",) if method == "convex_concave" else ("solver", "options"):
                 if getattr(self, name) is not None:
                     raise InputError(
@@ -76,6 +77,18 @@ def run_form(
         return solve_population(form, data, limits, callback)
     if form.stage is Stage.CONVEX_CONCAVE:
         return _run_convex_concave(form, data, limits, callback, start)
+    if form.stage is Stage.GAUSSIAN_PROGRAM:
+        from convexwgan.solvers.normal_noise import solve_normal_noise
+
+        return solve_normal_noise(form, data, limits, callback)
+    if form.stage is Stage.LINE_CONES:
+        from convexwgan.solvers.line_cones import solve_line_cones
+
+        return solve_line_cones(form, data, limits, callback)
+    if form.stage is Stage.SECTOR_TREE:
+        from convexwgan.solvers.branching.solve import solve_global
+
+        return solve_global(form, data, limits, callback)
     if form.method == "conic":
         from convexwgan.solvers.conic_forms import solve_conic_form
 

@@ -49,12 +49,12 @@ def _line(form: Form, data: GameData, limits: Limits) -> Candidate:
         remedy = 'the paper\'s game has 4(n_f + 1)² blocks; method="auto" solves any size'
         raise InputError("n_fake", data.n_fake, f'be at most {LARGEST_LINE} for method="saddle"', remedy)
     x = np.repeat(np.sort(to_numpy64(data.X)[:, 0]), data.n_fake // data.n_real)
-    beta = data.beta / data.fake_weight
+    beta = None if form.discriminator.norm_bound else data.beta / data.fake_weight
     found = solve_line_game(
         x, beta, form.regularizer.strength,
         tol=limits.tol, max_iter=limits.max_iter or 100_000, time_limit=limits.time_limit,
     )  # fmt: skip
-    candidate = line_candidate(found.w, data.beta, data)
+    candidate = line_candidate(found.w, found.beta, data)
     stats = {"iterations": found.iterations, "saddle_values": found.values}
     multipliers = {"H": _quantile_multipliers(found)}
     return candidate.having(multipliers=multipliers, neurons=_neurons(found, x), stopped=found.stopped, stats=stats)

@@ -35,4 +35,7 @@ class FreePiecewiseMeans(Reduction):
 
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
         rank, limit = len(data.spectrum[0]), 2 if form.discriminator.bias else 3
-        return (Condition(f"d_r = {rank}: both bounds proven up to rank {limit}, else searched", rank <= limit),)
+        closed = 'method="global" closes the bracket' if rank <= 2 else 'method="global" asks for rank 2'
+        closed = "" if form.discriminator.bias else f"; {closed}"
+        text = f"d_r = {rank}: both bounds proven up to rank {limit}, else searched{closed}"
+        return (Condition(text, rank <= limit),)

@@ -27,6 +27,8 @@ class LinearPiecewiseMeans(Reduction):
             return ELSEWHERE
         if form.population:
             return no("piecewise means are taken over sampled noise; draw a sample: Latent.normal(dim).draw(n, rng)")
+        if form.line:  # one feature: cones of weights close the bracket
+            return ELSEWHERE
         if not form.regularizer.is_quadratic:
             return no(f"{form.regularizer!r} is no second moment, on which the bounds rest")
         return YES

@@ -68,6 +68,11 @@ class GameData:
         """w_f: 1 for sums, 1/n_f for means."""
         return 1.0 if self.normalize == "sum" else 1.0 / self.n_fake
 
+    @cached_property
+    def largest(self) -> float:
+        """max |x_ij|, 1 where all are 0: the size of the data's numbers."""
+        return float(np.abs(to_numpy64(self.X)).max()) or 1.0
+
     @property
     def mass_fake(self) -> float:
         """N_f: n_f for sums, 1 for means."""
@@ -90,6 +95,12 @@ class GameData:
             return gram_spectrum(self.X, self.real_weight)
         values, vectors = eigh_descending(self.moments.second)
         return namespace(values).clip(values, min=0.0), vectors
+
+    @cached_property
+    def data_rank(self) -> int:
+        """rank(X): eigenvalues of M above rounding, σ_i > 1e-12 σ_1 in the precision of M."""
+        values = to_numpy64(self.spectrum[0])
+        return int((values > max(self.spectral_tolerance, 1e-24 * float(values[0]))).sum()) if values[0] > 0 else 0
 
     @cached_property
     def centred_spectrum(self) -> tuple[Array, Array]:

@@ -20,7 +20,8 @@ class CoupledGame(Reduction):
     cost = 1000.0
 
     def accepts(self, form: Form) -> Acceptance:
-        plain = form.line == "nested" and form.stage is Stage.DISTANCE and form.regularizer.kind == "output"
+        """Whether the samples can be repeated n_f/n_r times, under Regularizer.output."""
+        plain = form.line == "nested" and form.regularizer.kind == "output"
         return YES if plain and accepted_on_the_line(form) else ELSEWHERE
 
     def apply(self, form: Form) -> Form:

@@ -33,14 +33,17 @@ class Stage(Enum):
     MEAN_ZONOTOPE = "closed form: one neuron at the farthest vertex of the zonotope"
     LEAST_SPREAD = "closed form: sorted samples are regressed towards each other"
     LINE_PROGRAM = "convex program in the sorted outputs"
+    GAUSSIAN_PROGRAM = "semi-infinite semidefinite program in S"
     JOINT_WEIGHTS = "search over networks with the thresholded moments"
     CONE_PROGRAM = "second-order cone program in W"
     COVARIANCE_PROGRAM = "semidefinite program in S"
     MOMENT_PROGRAM = "semidefinite program in (S, s)"
     COVARIANCE_SADDLE = "game in second moments"
+    LINE_CONES = "search over cones of weights, closed by bounds"
     LINE_SADDLE = "game of neurons by activation patterns"
     MEASURE_GAME = "linear program over measures"
     CONVEX_CONCAVE = "convex–concave program in the output"
+    SECTOR_TREE = "whole numbers of samples in sectors of the plane"
 
 
 CLOSED_FORMS = frozenset(
@@ -107,7 +110,7 @@ class Form:
 
     @property
     def method(self) -> str | None:
-        """What runs this form: closed_form, conic, saddle, column_generation, convex_concave; None before the end."""
+        """What runs this form: closed_form, conic, column_generation, convex_concave, saddle, global, or None."""
         if self.stage in CLOSED_FORMS:
             return "closed_form"
         if self.stage in SADDLE_FORMS:
@@ -116,6 +119,8 @@ class Form:
             return "column_generation"
         if self.stage is Stage.CONVEX_CONCAVE:
             return "convex_concave"
+        if self.stage in (Stage.LINE_CONES, Stage.SECTOR_TREE):
+            return "global"
         return "conic" if self.stage in CONIC_FORMS else None
 
     @property
@@ -148,15 +153,18 @@ def _formula(form: Form) -> str:
         value = "1ᵀD(X) − 1ᵀD(G)" if not mean else "mean D(X) − mean D(G)"
         decay = "" if discriminator.norm_bound else f" − {discriminator.beta_text} Σ_j |v_j|"
         return f"min_G max_D {value} + {cost}{decay}"
-    if form.stage in (Stage.LEAST_SPREAD, Stage.LINE_PROGRAM, Stage.LINE_SADDLE):
+    if form.stage in (Stage.LEAST_SPREAD, Stage.LINE_PROGRAM, Stage.LINE_CONES, Stage.LINE_SADDLE):
         return _with_distance(form, cost, "max_k |T_k(w) − T_k(x)|, |B_k(w) − B_k(x)|")
     if form.stage in (Stage.DISTANCE, Stage.PENALTY):
         return _with_distance(form, cost, f"max_{{‖u‖≤1}} |1ᵀσ(Xu) − 1ᵀσ({output}u)|")
-    if form.stage is Stage.CONVEX_CONCAVE:
+    if form.stage in (Stage.CONVEX_CONCAVE, Stage.SECTOR_TREE):
         u, at = ("‖u‖≤1,b", "u,b") if discriminator.bias else ("‖u‖≤1", "u")
         return _with_distance(form, cost, f"max_{{{u}}} |h_X({at}) − h_G({at})|")
     if form.stage is Stage.MEASURE_GAME:
         return _with_distance(form, *_measure_texts(form))
+    if form.stage is Stage.GAUSSIAN_PROGRAM:
+        trace = f"({form.regularizer.strength:g}/2) tr S"
+        return _with_distance(form, trace, "max_{‖u‖≤1} |h_X(u) − √(uᵀSu/2π)|") + ",  S ⪰ 0"
     if form.stage in (Stage.MEAN, Stage.MEAN_SHRINKAGE, Stage.MEAN_ZONOTOPE, Stage.CONE_PROGRAM):
         return _with_distance(form, cost, "‖m − s‖₂")
     trace = f"({form.regularizer.strength:g}/2) tr S"

@@ -16,7 +16,7 @@ from convexwgan.spec.regularizer import Regularizer
 from convexwgan.theory.candidate import Candidate, MomentPoint, Neurons
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form, Stage
-from convexwgan.theory.population_laws import measure_payoff, rival_measure, rival_neurons
+from convexwgan.theory.population_laws import broken_normal_law, measure_payoff, rival_measure, rival_neurons
 from convexwgan.theory.reduction import Reduction
 from convexwgan.theory.relu_laws import broken_law
 from convexwgan.theory.routes import Route, Step
@@ -82,7 +82,12 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
     if solution.generator is None or data.wgan.regularizer.kind == "custom":
         return
     is_relu, kind = data.wgan.players[0].kind == "relu", data.wgan.players[1].kind
-    is_line = data.wgan.players[0].bias and data.dim == 1 and kind in ("free", "relu")
+    if is_relu and data.is_population:
+        law = broken_normal_law(data, solution, slack)
+        if law is not None:
+            raise AssertionError(f"weak duality is broken: {law}")
+        return
+    is_line = data.wgan.players[0].bias and data.dim == 1
     if kind == "distribution" or (is_relu and not is_line):
         _check_measure_duality(data, solution, slack)
         return

@@ -17,20 +17,27 @@ import numpy as np
 from convexwgan.arrays import Float64
 from convexwgan.geometry.least_spread import LeastSpread
 from convexwgan.spec.regularizer import Regularizer
+from convexwgan.spec.user_functions import user_number
 from convexwgan.theory.candidate import Neurons
 from convexwgan.theory.data import GameData
 
 _JUST_BELOW = 1e-7
+_STEP = 6e-6
+_DIFFERENCE = 1e-9
 
 
-def line_neurons(spread: LeastSpread, x: Float64, data: GameData) -> Neurons:
-    """D as neurons u = ±1 (k, 1), biases b (k,) and weights v (k,), zero weights left out."""
+def line_neurons(spread: LeastSpread, x: Float64, data: GameData, regularizer: Regularizer | None = None) -> Neurons:
+    """D as neurons u = ±1 (k, 1), biases b (k,) and weights v (k,), zero weights left out.
+
+    ``regularizer``: a cost of outputs, the problem's own by default.
+    """
+    regularizer = data.wgan.regularizer if regularizer is None else regularizer
     levels, sizes = spread.levels, np.asarray(spread.sizes * (data.n_fake / data.n_real), dtype=np.float64)
-    psi, phi = _marginal(data.wgan.regularizer, levels, sizes, data.fake_weight)
+    psi, phi = _marginal(regularizer, levels, sizes, data.fake_weight)
     steps = np.diff(psi)
     heights = np.diff(psi * levels - phi)
     between = np.divide(heights, steps, out=0.5 * (levels[1:] + levels[:-1]), where=steps > 0.0)
-    if math.isinf(data.wgan.regularizer.p):  # no w with |w_i| ≤ r is feasible, r just below the largest level
+    if math.isinf(regularizer.p):  # no w with |w_i| ≤ r is feasible, r just below the largest level
         between = levels[:-1] * (1.0 - _JUST_BELOW) if psi[0] < 0.0 else levels[1:] * (1.0 - _JUST_BELOW)
     between = np.clip(between, levels[:-1], levels[1:])
     right = _share_looking_right(spread, psi)
@@ -42,6 +49,46 @@ def line_neurons(spread: LeastSpread, x: Float64, data: GameData) -> Neurons:
     v = np.concatenate([(1.0 - right) * steps, right * steps, [slope]])
     keep = v != 0.0
     return Neurons(u=u[keep][:, None], v=v[keep], b=b[keep])
+
+
+def custom_multipliers(spread: LeastSpread, data: GameData) -> Float64:
+    """(n_f, 2): prices μ of Q_w and ν of U_w at t = k/n_f whose −g is the gradient of the custom cost at w.
+
+    −g_j = ∂R_g/∂w_j = ψ_q on level q: neighbouring levels are parted by −ν = share·(ψ_{q+1} − ψ_q)/w_f, which lifts
+    the outputs above, and μ = (1 − share)·(ψ_{q+1} − ψ_q)/w_f, which lowers those below; t = 1 has what is left.
+    """
+    copies = data.n_fake // data.n_real
+    psi = _custom_gradient(data.wgan.regularizer, spread, copies)
+    steps, right = np.diff(psi), _share_looking_right(spread, psi)
+    ends = np.cumsum(spread.sizes) * copies - 1
+    prices = np.zeros((data.n_fake, 2))
+    prices[ends[:-1], 0] = (1.0 - right) * steps
+    prices[ends[:-1], 1] = -right * steps
+    slope = float(psi[0] + (1.0 - right) * steps.sum())
+    prices[-1, 0] = 0.0 if abs(slope) <= _DIFFERENCE * float(np.abs(psi).max(initial=0.0)) else -slope
+    return np.asarray(prices / data.fake_weight)
+
+
+def _custom_gradient(regularizer: Regularizer, spread: LeastSpread, copies: int) -> Float64:
+    """∂R_g/∂w_j on each level by central differences of ``value``, the whole level moved, made nondecreasing.
+
+    At a kink of R_g that is the middle of its two slopes.
+    """
+    from scipy.optimize import isotonic_regression
+
+    assert regularizer.value is not None
+    sizes = np.asarray(spread.sizes * copies, dtype=np.int64)
+    place, psi = np.cumsum(sizes) - sizes, np.zeros(len(sizes))
+    w = np.repeat(spread.w, copies)[:, None]
+    step = _STEP * (float(np.abs(w).max(initial=0.0)) or 1.0)
+    for q, (first, size) in enumerate(zip(place, sizes, strict=True)):
+        ends = []
+        for sign in (1.0, -1.0):
+            moved = w.copy()
+            moved[first : first + size] += sign * step
+            ends.append(user_number("value", regularizer.value, moved))
+        psi[q] = (ends[0] - ends[1]) / (2.0 * step * size)
+    return np.asarray(isotonic_regression(psi, weights=sizes.astype(np.float64)).x, dtype=np.float64)
 
 
 def _share_looking_right(spread: LeastSpread, psi: Float64) -> float:

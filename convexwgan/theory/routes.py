@@ -108,6 +108,8 @@ def _why_not(method: Any, root: Form) -> str:
         return 'leave it at "auto" for the cheapest'
     if method == "conic" and root.regularizer.kind == "weights":
         return "with weights there is a duality gap, so no conic program is exact (MATH 3.3)"
+    if method == "saddle" and root.discriminator.kind == "relu" and root.regularizer.kind != "output":
+        return "the paper's game is played under Regularizer.output, whose strong convexity its steps rest on"
     return "the other methods belong to other pairs"
 
 

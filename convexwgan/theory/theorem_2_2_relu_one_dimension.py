@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from convexwgan.arrays import to_numpy64
 from convexwgan.geometry.least_spread import least_spread
+from convexwgan.spec.user_functions import TRIALS, sees_order
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form, Stage
@@ -29,6 +30,9 @@ class SortedOutputs(Reduction):
     def apply(self, form: Form) -> Form:
         return form.at(Stage.LINE_PROGRAM)
 
+    def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
+        return symmetry_conditions(form, data)
+
     def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
         return with_adversary(candidate, data)
 
@@ -37,7 +41,8 @@ class LeastSpreadOutput(Reduction):
     """w = the isotonic regression of (x_1 + β, x_2, …, x_{n−1}, x_n − β), moved towards 0 where it has one sign.
 
     It is majorised by every feasible output, so that one w is the best for Σw_i² and every p-norm. With n_f a
-    multiple of n_r the samples are repeated, which leaves the quantiles as they are.
+    multiple of n_r the samples are repeated, which leaves the quantiles as they are. A custom cost that no order
+    changes is Schur-convex: among outputs of one sum the regression is still the best, and the sum is searched for.
     """
 
     name = "one isotonic regression has the least spread"
@@ -50,6 +55,8 @@ class LeastSpreadOutput(Reduction):
             return no("n_f is no multiple of n_r, so that the largest convex function has kinks between the outputs")
         if answer and form.discriminator.norm_bound and form.regularizer.kind != "output":
             return no("under a norm bound the balance of cost and dist is in closed form for Regularizer.output only")
+        if answer and form.regularizer.kind == "custom" and form.regularizer.value is None:
+            return no("the best sum of the outputs is searched for with the custom cost's value=, which is not given")
         return answer
 
     def apply(self, form: Form) -> Form:
@@ -57,7 +64,8 @@ class LeastSpreadOutput(Reduction):
 
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
         copies = data.n_fake // data.n_real
-        return (Condition(f"n_f = {data.n_fake} = {copies}·n_r", copies * data.n_real == data.n_fake),)
+        counts = Condition(f"n_f = {data.n_fake} = {copies}·n_r", copies * data.n_real == data.n_fake)
+        return (counts, *symmetry_conditions(form, data))
 
     def invert(self, form: Form, candidate: Candidate, data: GameData) -> Candidate:
         return with_adversary(candidate, data)
@@ -73,14 +81,24 @@ def accepted_on_the_line(form: Form) -> Acceptance:
         return no("the outputs are numbers on sampled noise; draw a sample with Latent.normal(dim).draw(n, rng)")
     if form.regularizer.of == "weights":
         return no("the weights see the order of the outputs; Regularizer.output does not")
-    if form.regularizer.kind == "custom":
-        return no("whether a custom cost is left alone by permutations and changes of sign is not known")
     return YES
 
 
+def symmetry_conditions(form: Form, data: GameData) -> tuple[Condition, ...]:
+    """Sorting is free where no order of the outputs changes R_g: known of norms, tried on a custom value."""
+    value = form.regularizer.value
+    if form.regularizer.kind != "custom" or value is None:
+        return ()
+    is_blind = not sees_order(value, data.n_fake, data.largest)
+    return (Condition(f"{TRIALS} permutations of outputs left the custom cost alone (the rest is assumed)", is_blind),)
+
+
 def with_adversary(candidate: Candidate, data: GameData) -> Candidate:
-    """The discriminator of the population game, which has n_r levels; exact where n_f is a multiple of n_r."""
-    if "beta" not in candidate.multipliers:
+    """The discriminator of the population game, which has n_r levels; exact where n_f is a multiple of n_r.
+
+    A custom cost has none in closed form: its multipliers of the quantiles come from the solver.
+    """
+    if "beta" not in candidate.multipliers or data.wgan.regularizer.kind == "custom":
         return candidate
     beta = float(to_numpy64(candidate.multipliers["beta"]).ravel()[0])
     x = to_numpy64(data.X)[:, 0]

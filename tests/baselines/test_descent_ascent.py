@@ -76,6 +76,45 @@ def test_an_optimal_generator_has_no_distance() -> None:
     assert verdict.excess == pytest.approx(0.0, abs=1e-9)
 
 
+def relu_games() -> dict[str, Problem]:
+    """ReLU discriminators that have a certified bound: with bias on the line, without in the plane."""
+    x, Z = np.random.default_rng(1).standard_normal((6, 1)), Latent.normal(2).draw(6, rng=0)
+    line, plane = Discriminator.relu(beta=1.5, bias=True), Discriminator.relu(beta=0.6)
+    return {
+        "line, free": Problem(line + Generator.free(), x),
+        "line, ReLU": Problem(line + Generator.relu(bias=True), x, Z),
+        "line, linear": Problem(line + Generator.linear(), x, Z),
+        "line, linear, weights": Problem(line + Generator.linear() + Regularizer.weights(1.0), x, Z),
+        "plane, free": Problem(plane + Generator.free(), data(6)),
+    }
+
+
+@pytest.mark.parametrize("name", relu_games())
+def test_distance_from_the_certified_bound_is_a_number_for_relu_discriminators(name: str) -> None:
+    problem = relu_games()[name]
+    solution, run = problem.solve(), descend_ascend(problem, replace(SHORT, steps=300))
+    assert solution.bound > 0.0
+    certificate, verdict = verify(problem, run), run.distance(problem, solution.bound)
+    dist, beta = problem.dist(run.output).value, problem.wgan.players[0].beta
+    assert certificate.status is not Status.CERTIFIED
+    assert certificate.violation == pytest.approx(max(0.0, dist - beta) / beta, rel=1e-6, abs=1e-9)
+    assert certificate.upper == pytest.approx(verdict.cost)
+    assert np.isfinite(verdict.cost)
+    if certificate.violation == 0.0:
+        assert verdict.cost >= solution.bound * (1.0 - 1e-9)
+    if name in ("line, free", "line, ReLU"):  # those outputs can be moved towards the data
+        assert 0.0 <= verdict.excess < np.inf
+
+
+def test_a_network_that_pays_for_its_weights_on_the_line_is_bounded_by_its_longest_feature() -> None:
+    x, Z = np.random.default_rng(1).standard_normal((6, 1)), Latent.normal(2).draw(6, rng=0)
+    wgan = Discriminator.relu(beta=0.5, bias=True) + Generator.relu() + Regularizer.weights(1.0)
+    problem = Problem(wgan, x, Z)
+    run = descend_ascend(problem, SHORT)
+    paid = 0.5 * sum(float(np.sum(part**2)) for part in run.generator)
+    assert verify(problem, run).upper == pytest.approx(paid)
+
+
 @pytest.mark.parametrize("bias", [False, True])
 def test_the_networks_are_those_of_the_problem(bias: bool) -> None:
     X, Z = data(), Latent.normal(3).draw(12, rng=0)

@@ -204,6 +204,12 @@ def test_data_frame_keeps_its_columns(tmp_path: Path) -> None:
         ({"alpha": 0.0}, "alpha = 0.0 must be > 0"),
         ({"kernel_weight": float("nan")}, "kernel_weight = nan must be a finite number > 0"),
         ({"generator_steps": 0}, "generator_steps = 0 must be a whole number >= 1"),
+        ({"bandwidth": "wide"}, "bandwidth = 'wide' must be .first, last. σ or \"auto\""),
+        ({"density": "histogram"}, "density = 'histogram' must be one of kernel, assigned"),
+        ({"density": ["kernel"]}, "density = .* must be one of kernel, assigned"),
+        ({"discriminator_steps": 0}, "discriminator_steps = 0 must be a whole number >= 1"),
+        ({"slope_penalty": -1.0}, "slope_penalty = -1.0 must be at least 0"),
+        ({"slope_penalty": float("inf")}, "slope_penalty = inf must be"),
         ({"clip": 0.5}, "clip = 0.5 must be at least 1e-06 and below 0.5"),
         ({"drift": -0.1}, "drift = -0.1 must be at least 0"),
         ({"iterations": 2.5}, "iterations = 2.5 must be a whole number"),
@@ -238,10 +244,30 @@ def test_bad_parameter_of_the_baseline_is_refused(given: dict[str, Any], message
         small(WGANGP, **given).fit(POINTS)
 
 
-@pytest.mark.parametrize("bad", [[1.0, 2.0], [[np.nan]], [[np.inf]], [["a"]], np.zeros((0, 2)), np.zeros((2, 2, 2))])
-def test_data_that_are_no_finite_table_are_refused(bad: Any) -> None:
-    with pytest.raises(ValueError, match=r"array|NaN|infinity|convert"):
+TABLES = [
+    [1.0, 2.0],
+    [[np.nan]],
+    [[np.inf]],
+    [["a"]],
+    [[1j]],
+    [[None]],
+    None,
+    np.zeros((0, 2)),
+    np.zeros((2, 2, 2)),
+]
+
+
+@pytest.mark.parametrize("bad", TABLES, ids=range(len(TABLES)))
+def test_data_that_are_no_finite_table_are_refused_with_subject_and_reason(bad: Any) -> None:
+    reason = "array|NaN|infinity|convert|real number"
+    with pytest.raises(InputError, match=rf"^X = (.|\n)* must be a finite numeric table \(n, d\): .*({reason})"):
         small().fit(bad)
+
+
+@pytest.mark.parametrize(("size", "standardize"), [(1e71, True), (1e19, False)])
+def test_data_beyond_single_precision_are_refused_before_training(size: float, standardize: bool) -> None:
+    with pytest.raises(InputError, match=r"X = array of shape \(2, 1\).* must have entries of size at most"):
+        small(standardize=standardize).fit([[size], [0.0]])
 
 
 def test_missing_cuda_names_the_device() -> None:

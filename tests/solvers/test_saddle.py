@@ -275,3 +275,22 @@ def test_limits_of_the_papers_game_are_kept_and_the_bounds_stay_valid() -> None:
     solution = problem.solve(method="saddle", max_iter=3)
     assert solution.stats.stopped == "max_iter"
     assert solution.bound <= problem.solve().value <= solution.value * (1.0 + 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_papers_game_under_a_norm_bound_reaches_the_closed_form(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(1 + seed % 6) + rng.choice([0.0, 3.0, -3.0])
+    x = x.round(0) if seed % 4 == 3 else x  # ties
+    wgan = Discriminator.relu(norm_bound=True, bias=True) + Generator.free()
+    problem = Problem(wgan + Regularizer.output(float(10.0 ** rng.uniform(-1.5, 1.0))), x[:, None])
+    saddle, closed = problem.solve(method="saddle"), problem.solve(method="closed_form")
+    assert saddle.status is closed.status is Status.CERTIFIED
+    assert saddle.value == pytest.approx(closed.value, rel=2e-6, abs=1e-9)
+    assert verify(problem, saddle).status is Status.CERTIFIED
+
+
+def test_a_norm_as_cost_is_refused_by_the_papers_game_with_its_reason() -> None:
+    wgan = Discriminator.relu(beta=0.1, bias=True) + Generator.free() + Regularizer.norm(1.0)
+    with pytest.raises(InputError, match=r"played under Regularizer\.output"):
+        Problem(wgan, np.array([[-1.0], [1.0]])).solve(method="saddle")

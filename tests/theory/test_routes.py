@@ -97,6 +97,8 @@ def line_pairs(last: str) -> Iterator[tuple[WGAN, Chain]]:
         for G in (FREE, RELU):
             for R in (OUTPUT,) if D.norm_bound else (OUTPUT, NORM):
                 yield D + G + R, (first, last)
+            if last == "SortedOutputs":
+                yield D + G + custom("output"), (first, last)
 
 
 ON_THE_LINE, ON_THE_LINE_CONIC = tuple(line_pairs("LeastSpreadOutput")), tuple(line_pairs("SortedOutputs"))
@@ -122,6 +124,9 @@ SADDLE = tuple(
     (D + G + OUTPUT, expected(D, G, "CovarianceMatching", "CovarianceSaddle")) for D in SECOND for G in GENERATORS
 )
 SADDLE += tuple((LINE[0] + G + OUTPUT, ("WeightDecay", "CoupledGame")) for G in (FREE, RELU))
+SADDLE += ((LINE[1] + FREE + OUTPUT, ("NormBound", "CoupledGame")),)
+OF_WEIGHTS = tuple(G + R for G in (LINEAR, POLYNOMIAL) for R in (OUTPUT, WEIGHTS))
+CONES = tuple((LINE[0] + pair, ("WeightDecay", "OrderedCones")) for pair in OF_WEIGHTS)
 NEEDS_SOLVER = tuple((w, c) for w, c in CONIC if c[-1] == "MomentProgram" or not w.regularizer.is_quadratic)
 
 
@@ -167,9 +172,12 @@ def test_every_saddle_pair_takes_its_chain_and_only_on_request(wgan: WGAN, names
     assert chain(wgan) != names
 
 
-@pytest.mark.parametrize(
-    "wgan", [MEAN[0] + LINEAR, SKIP[0] + FREE, JOINT[0] + FREE, LINE[1] + FREE, LINE[0] + FREE + NORM]
-)
+@pytest.mark.parametrize(("wgan", "names"), CONES, ids=lambda value: repr(value))
+def test_outputs_linear_in_weights_on_the_line_are_searched_over_cones(wgan: WGAN, names: Chain) -> None:
+    assert chain(wgan) == chain(wgan, "global") == names
+
+
+@pytest.mark.parametrize("wgan", [MEAN[0] + LINEAR, SKIP[0] + FREE, JOINT[0] + FREE, LINE[0] + FREE + NORM])
 def test_other_pairs_refuse_the_method_saddle(wgan: WGAN) -> None:
     with pytest.raises(InputError, match="method = 'saddle' must be one of auto"):
         chain(wgan, "saddle")
@@ -219,7 +227,7 @@ def test_the_order_of_the_sum_does_not_change_the_route() -> None:
 
 
 def test_every_theorem_is_on_some_route() -> None:
-    pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC, *SADDLE, *MEASURES, *CONVEX_CONCAVE)
+    pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC, *SADDLE, *MEASURES, *CONVEX_CONCAVE, *CONES)
     used = {name for _, names in pairs for name in names}
     assert used == {type(theorem).__name__ for theorem in THEOREMS}
 
@@ -397,7 +405,7 @@ def test_each_theorem_carries_weight_some_route_or_refusal_changes_without_it(na
         except (NotCoveredError, InputError) as error:
             return type(error)
 
-    pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE, *MEASURES, *CONVEX_CONCAVE)]
+    pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE, *MEASURES, *CONVEX_CONCAVE, *CONES)]
     pairs += [(w, "conic") for w, _ in (*CONIC, *ON_THE_LINE_CONIC)]
     pairs += [(w, "saddle") for w, _ in SADDLE]
     assert any(answer(w, m, THEOREMS) != answer(w, m, without(name)) for w, m in pairs)

@@ -183,7 +183,7 @@ def _cost(
 def _function(regularizer: Regularizer, argument: Any, scale: float) -> tuple[Any, tuple[Any, ...]]:
     """R_g of a variable and the cones that it needs."""
     if regularizer.kind == "custom":
-        return _custom(regularizer, argument), ()
+        return custom_cost(regularizer, argument), ()
     norm, cones = _norm(argument, regularizer.p)
     return regularizer.strength * scale * norm, cones
 
@@ -199,8 +199,12 @@ def _norm(argument: Any, p: float) -> tuple[Any, tuple[Any, ...]]:
     return t, (cp.PowCone3D(r, t * np.ones(x.size), x, np.full(x.size, 1 / p)), cp.sum(r) == t)
 
 
-def _custom(regularizer: Regularizer, argument: Any) -> Any:
-    """f(argument), refused with a remedy unless it is a real scalar convex expression."""
+def custom_cost(regularizer: Regularizer, argument: Any) -> Any:
+    """f(argument) of ``Regularizer.custom``, a real scalar convex CVXPY expression.
+
+    Raises:
+        InputError: f fails, or returns anything else; with a remedy.
+    """
     cp = load_cvxpy()
 
     subject, letter = "f of Regularizer.custom", "G" if regularizer.of == "output" else "W"
