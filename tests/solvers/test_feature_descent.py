@@ -299,6 +299,15 @@ def test_options_seed_the_starts_and_nothing_else_is_accepted() -> None:
             problem.solve(options=options)
 
 
+@pytest.mark.parametrize("generator", [FREE, LINEAR, RELU], ids=repr)
+def test_explanation_does_not_call_the_program_convex(generator: Generator) -> None:
+    Z = normal(1, 4, 3) if generator.needs_noise else None
+    explanation = Problem(plain(None, bias=True) + generator, normal(0, 4, 2), Z).explain()
+    assert not explanation.is_convex
+    assert explanation.method == "convex_concave"
+    assert "h_G(u,b)" in str(explanation)
+
+
 def test_unequal_sums_with_bias_are_refused_naming_means() -> None:
     with pytest.raises(InputError, match="mean"):
         Problem(plain(0.5, bias=True) + LINEAR, normal(0, 5, 2), normal(1, 6, 3)).solve()
