@@ -68,9 +68,10 @@ class _Run:
 def solve_features(
     form: Form, data: GameData, limits: Limits, callback: Callback | None = None, start: Float64 | None = None
 ) -> Candidate:
-    """min R_g s.t. |h_X − h_G| ≤ β_d on all neurons [or + dist]: feasible weights, and a discriminator from below.
+    """min R_g s.t. |h_X − h_G| ≤ β_d on all neurons [or + dist]: feasible weights, and two kinds of proof from below.
 
-    Above, descents from many starts; below, the population game, whose measures contain every output.
+    Above, descents from many starts; below, the population game, whose measures contain every output, and for noise
+    the semidefinite bound, whose multipliers are "H".
 
     Args:
         form: at the stage CONVEX_CONCAVE. start: weights on the features (G where there are none) to begin with.
