@@ -122,6 +122,7 @@ def test_high_rank_is_bracketed_by_all_outputs_and_a_search() -> None:
     assert solution.bound == pytest.approx(free.value, rel=1e-6)
     assert problem.dist(solution.generator.output).value <= beta * (1 + 1e-9)
     assert "✗" in str(problem.explain())
+    assert not problem.explain().is_convex
 
 
 def awkward(name: str) -> tuple[Any, Any]:
