@@ -60,9 +60,7 @@ def sphere_upper(
         weak = np.flatnonzero(best > good_enough)
         if len(weak):  # where the first majorant is too weak
             part = pieces[weak]
-            zero, one = (
-                np.concatenate([majorant(p, t) for p in _split(part, len(rows) + 1)]) for t in (2, 3)
-            )
+            zero, one = (np.concatenate([majorant(p, t) for p in _split(part, len(rows) + 1)]) for t in (2, 3))
             for q in (zero, one, _between(zero, one)):
                 best[weak] = np.minimum(best[weak], _on_cones(q, part))
         return best

@@ -157,7 +157,9 @@ def _searched(
     def value(points: Float64) -> Float64:
         return np.asarray(sign * (relu_sum(rows, weights, points) - normal_support(W, points)))
 
-    P = _unit(np.concatenate([rng.standard_normal((_GRID * starts, d)), rows[:500], -rows[:500], np.eye(d), -np.eye(d)]))
+    P = _unit(
+        np.concatenate([rng.standard_normal((_GRID * starts, d)), rows[:500], -rows[:500], np.eye(d), -np.eye(d)])
+    )
     P = _spread(P, value(P), starts, 0.3 if starts < 100 else 0.15)
     values, radius = value(P), np.full(len(P), 0.3)
     probes = max(_PROBES, 8 * d)
@@ -220,9 +222,7 @@ def normal_distance(X: Float64, W: Float64, weights: Float64) -> ReluDistance:
     for sign in (1.0, -1.0):
         found = normal_maxima(rows, weights, root, sign)
         value, u = unit * float(found.values[0]), basis @ found.points[0]
-        sides.append(
-            Excess(value, u, None, value) if value > 0.0 else Excess(0.0, np.zeros(len(basis)), None, 0.0)
-        )
+        sides.append(Excess(value, u, None, value) if value > 0.0 else Excess(0.0, np.zeros(len(basis)), None, 0.0))
     larger = sides[0] if sides[0].value >= sides[1].value else sides[1]
     exact = basis.shape[1] <= EXACT_DIMENSION
     return ReluDistance(

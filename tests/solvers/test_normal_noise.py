@@ -53,7 +53,9 @@ def dense_optimum(X: Array, beta: float, U: Array) -> float:
     h = np.maximum(U @ X.T, 0.0).mean(axis=1)
     S = cp.Variable((X.shape[1], X.shape[1]), PSD=True)
     seen = C**2 * cp.sum(cp.multiply(U @ S, U), axis=1)
-    program = cp.Problem(cp.Minimize(0.5 * cp.trace(S)), [seen >= np.maximum(h - beta, 0) ** 2, seen <= (h + beta) ** 2])
+    program = cp.Problem(
+        cp.Minimize(0.5 * cp.trace(S)), [seen >= np.maximum(h - beta, 0) ** 2, seen <= (h + beta) ** 2]
+    )
     return float(program.solve(solver="CLARABEL"))
 
 
@@ -88,9 +90,7 @@ def test_dist_is_at_most_beta_by_a_dense_oracle_and_by_a_million_noise_samples()
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    rows=st.lists(st.floats(-4.0, 4.0, allow_nan=False), min_size=1, max_size=5), share=st.floats(0.05, 1.2)
-)
+@given(rows=st.lists(st.floats(-4.0, 4.0, allow_nan=False), min_size=1, max_size=5), share=st.floats(0.05, 1.2))
 def test_on_one_feature_the_value_is_the_shorter_end_of_an_interval(rows: list[float], share: float) -> None:
     """c|w| ∈ [max(h(1), h(−1)) − β, min(h(1), h(−1)) + β], empty iff |m| > 2β."""
     x = np.round(np.array(rows), 3)

@@ -30,8 +30,6 @@ class Incumbent(Protocol):
     def report(self, lower: float) -> None: ...
 
 
-
-
 class Search:
     """The tree with the cost of the best G: all in units of ``PlanarGame``, where the cost is ½‖G‖_F²."""
 

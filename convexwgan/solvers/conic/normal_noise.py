@@ -11,9 +11,7 @@ from convexwgan.geometry.normal_distances import NORMAL_MEAN
 from convexwgan.solvers.conic.model import ConicModel, Values, dual, load_cvxpy, positive_or_one, primal
 
 
-def normal_noise_program(
-    U: Float64, h: Float64, *, beta: float, strength: float, natural: bool = False
-) -> ConicModel:
+def normal_noise_program(U: Float64, h: Float64, *, beta: float, strength: float, natural: bool = False) -> ConicModel:
     """The least second moment of a Gaussian whose piecewise means are within β of the data's, on given neurons.
 
     Problem, over S = WᵀW (d, d), c = 1/√(2π):
