@@ -74,7 +74,9 @@ def test_real_planes_close_to_1e_6() -> None:
     copies=st.sampled_from([1, 2]),
     thin=st.sampled_from([1.0, 1e-3]),
 )
-def test_any_small_set_in_the_plane_is_certified(seed: int, n: int, shift: float, fraction: float, copies: int) -> None:
+def test_any_small_set_in_the_plane_is_certified(
+    seed: int, n: int, shift: float, fraction: float, copies: int, thin: float
+) -> None:
     X = np.repeat(np.round(2.0 * np.random.default_rng(seed).standard_normal((n, 2)) + shift, 1), copies, axis=0)
     X[0] += 0.05  # not all 0
     X[:, 1] *= thin

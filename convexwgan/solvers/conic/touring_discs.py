@@ -34,7 +34,7 @@ _OUTSIDE = 1e-7
 _ACTIVE = 1e-9
 _SMALLEST = 1e-10
 _STRAIGHT = 1e-9
-_INSIDE = 1e-9
+_INSIDE = 1e-8
 _EXACT = 1e-13
 _CENTRED = 1e-6
 
