@@ -236,6 +236,23 @@ def test_no_multipliers_prove_more_than_what_feasible_weights_cost(
     assert scaled.value == pytest.approx(bound.value, rel=1e-6, abs=1e-12)
 
 
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), ratio=st.floats(0.05, 1.0))
+def test_unequal_directions_of_noise_raise_the_bound_on_weights_but_never_above_their_cost(
+    seed: int, ratio: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    Z, W = rng.standard_normal((8, 2)) * np.array([1.0, ratio]), rng.standard_normal((2, 2))
+    X = Z @ W + 0.01 * rng.standard_normal((8, 2))
+    probe = Problem(plain(1.0) + LINEAR, X, Z)
+    problem = Problem(plain(probe.dist(Z @ W).value * (1.0 + 1e-9)) + LINEAR + Regularizer.weights(1.0), X, Z)
+    table = np.column_stack([rng.standard_normal((5, 2)), 0.1 * rng.exponential(1.0, (5, 4))])
+    assert moment_bound(problem.evidence, table).value <= 0.5 * np.sum(W * W)
+    extra = problem.evidence.ellipsoids[1][2]
+    assert moment_bound(problem.evidence, 0.0 * table).value == extra
+    assert extra >= 0.0
+
+
 def test_malformed_or_boasting_claims_are_not_verified() -> None:
     problem = Problem(plain(0.5) + LINEAR, normal(0, 5, 2), normal(1, 5, 3))
     solution = problem.solve(options=FEW)
