@@ -203,7 +203,7 @@ class Problem:
         check_equal_masses(self.wgan, int(self.X.shape[0]), self.n_fake, self.normalize)
         check_warm_start(warm_start, self)
         self._forget_changed_data()
-        start = start_of(warm_start, self) if route.method == "convex_concave" else None
+        start = start_of(warm_start, self) if route.method in ("convex_concave", "global") else None
         candidate, times = self._candidate(route, limits, callback, start)
         run = WeightRun(limits.after(times["run"]), method, callback, warm_start)
         solution = judged(self, candidate, route.method, run, times)

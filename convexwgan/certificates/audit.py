@@ -15,7 +15,8 @@ class Audit:
     """A certificate with the arrays that it is about: repaired weights, discriminator attaining ``lower``.
 
     The discriminator is None where no discriminator attains the lower bound (a spectral bound does), or none
-    was given; ``tree`` is the branch and bound that proves it where that is better. ``repaired`` says whether the weights differ from the claimed ones.
+    was given; ``tree`` is the branch and bound that proves it where that is better. ``repaired`` says whether the
+    weights differ from the claimed ones.
     """
 
     certificate: Certificate

@@ -82,8 +82,8 @@ def tree_bound(evidence: MeasureEvidence, tree: Mapping[str, Any]) -> TreeBound:
 def most_cost(evidence: MeasureEvidence) -> float:
     """What the projections Bᵀg_i of any feasible G can cost: (β_g/2w_f)(Σ w_r‖x_i‖ + πβ_d)².
 
-    h_G(u) + h_G(−u) = Σ w_f|g_iᵀu| ≤ Σ w_r|x_iᵀu| + 2β_d; the mean over the circle is (2/π)Σ w_f‖Bᵀg_i‖ on the left and at
-    most (2/π)Σ w_r‖x_i‖ + 2β_d on the right, and the sum of squares is at most the square of the sum.
+    h_G(u) + h_G(−u) = Σ w_f|g_iᵀu| ≤ Σ w_r|x_iᵀu| + 2β_d; the mean over the circle is (2/π)Σ w_f‖Bᵀg_i‖ on the left and
+    at most (2/π)Σ w_r‖x_i‖ + 2β_d on the right, and the sum of squares is at most the square of the sum.
     """
     length = evidence.size + math.pi * (evidence.beta or 0.0)
     return 0.5 * evidence.strength * length**2 * (evidence.samples or 1) / evidence.mass

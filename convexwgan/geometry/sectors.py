@@ -42,7 +42,7 @@ def ray_sums(angles: Float64, neurons: Float64, v: Float64) -> Float64:
 
 
 def _pieces(neurons: Float64, v: Float64) -> tuple[Float64, Float64, Float64]:
-    """Where a(θ) changes its formula: first angles, ascending in [−π/2, 3π/2), widths, and the g of a(θ) = gᵀθ there."""
+    """Where a(θ) = gᵀθ changes its g: first angles, ascending in [−π/2, 3π/2), widths, and g."""
     kinks = np.concatenate([neurons - 0.5 * np.pi, neurons + 0.5 * np.pi])
     start = np.sort(np.mod(kinks - FIRST, TURN)) + FIRST
     width = np.diff(start, append=start[0] + TURN)

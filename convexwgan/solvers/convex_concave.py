@@ -13,6 +13,7 @@ import numpy as np
 from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.geometry.relu_sums import relu_sum, sphere_maxima
 from convexwgan.geometry.rounding import rounded_measure
+from convexwgan.solvers.branching.anchored import anchored
 from convexwgan.solvers.linearised_zonotopes import Target, improved
 from convexwgan.solvers.population.sides import best_scaled
 from convexwgan.solvers.population.solve import range_of, solve_population
@@ -119,6 +120,10 @@ def _all_starts(run: _Run, starts: Iterator[Float64], max_steps: int, stopped: s
         if run.starts and (stopped == "interrupt" or run.is_over):
             break
         run.starts += 1
+        if run.target.X.shape[1] == 2 and anchored(
+            run.target, G, run.offer, 0.5 * run.cost, run.deadline, max_steps=max_steps
+        ):
+            continue
         run.steps += improved(run.target, G, run.offer, max_steps, run.deadline)
         logger.debug("start %d: %.9g ≤ value ≤ %.9g", run.starts, run.lower, run.cost * run.value_unit)
     if stopped is None and time.perf_counter() > run.deadline:

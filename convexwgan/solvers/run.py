@@ -88,7 +88,7 @@ def run_form(
     if form.stage is Stage.SECTOR_TREE:
         from convexwgan.solvers.branching.solve import solve_global
 
-        return solve_global(form, data, limits, callback)
+        return solve_global(form, data, limits, callback, start)
     if form.method == "conic":
         from convexwgan.solvers.conic_forms import solve_conic_form
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from convexwgan.theory.convex_concave_free_generator import FreePiecewiseMeans
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form, Stage
-from convexwgan.theory.reduction import Acceptance, Condition, Reduction
+from convexwgan.theory.reduction import ELSEWHERE, Acceptance, Condition, Reduction
 
 
 class BranchingOverSectors(Reduction):
@@ -21,6 +21,9 @@ class BranchingOverSectors(Reduction):
     cost = 1000.0
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether the convex–concave procedure has the pair too, under weight decay and without bias."""
+        if form.stage is Stage.PENALTY or form.discriminator.bias:
+            return ELSEWHERE
         return FreePiecewiseMeans().accepts(form)
 
     def apply(self, form: Form) -> Form:

@@ -33,7 +33,7 @@ def corners(X: Float64) -> Float64:
     rows = X[X.any(axis=1)]
     if len(rows) == 0:
         return np.zeros((1, 2))
-    return _sides(rows)[2] @ rows
+    return np.asarray(_sides(rows)[2] @ rows)
 
 
 def _sides(rows: Float64) -> tuple[Float64, Float64, Float64]:
@@ -76,16 +76,22 @@ def _anchors(G: Float64, P: Float64) -> Float64:
     t = _along((border - start[side])[:, None, :], edge[side][:, None, :])
     through = first[side] + t * (last - first)[side]
     found[inside] = (0.5 + rho[:, None] * (through - 0.5))[inside]  # on the ray from the centre, where λ = ½
-    return found
+    return np.asarray(found)
 
 
 def _along(D: Float64, edge: Float64) -> Float64:
     """Where the foot of D is on the edge: 0 at its first end, 1 at its last."""
-    return np.clip((D * edge).sum(axis=-1) / np.maximum((edge * edge).sum(axis=-1), 1e-300), 0.0, 1.0)
+    part = (D * edge).sum(axis=-1) / np.maximum((edge * edge).sum(axis=-1), 1e-300)
+    return np.asarray(np.clip(part, 0.0, 1.0))
 
 
 def anchored(
-    target: Target, G: Float64, offer: Callable[[Float64], None], best: float = np.inf, deadline: float = np.inf
+    target: Target,
+    G: Float64,
+    offer: Callable[[Float64], None],
+    best: float = np.inf,
+    deadline: float = np.inf,
+    max_steps: int = _STEPS,
 ) -> bool:
     """Steps from any G, feasible or not, each a least-norm problem closed by cuts; every feasible output is offered.
 
@@ -95,7 +101,7 @@ def anchored(
         Whether a feasible output was met.
     """
     P, cost, is_met = corners(target.X), np.inf, False
-    for _ in range(_STEPS):
+    for _ in range(max_steps):
         found = _step(target, G, P, anchors(G, P), deadline)
         if found is None or not target.is_feasible(found):
             return is_met

@@ -15,8 +15,9 @@ from convexwgan.solvers.convex_concave import evenly_cut, heaviest
 from convexwgan.solvers.linearised_zonotopes import Target, improved
 
 _STEPS = 60
-_STARTS, _LONGEST = 24, 3.0
-"""How many starts, and how long one descent may take."""
+_STARTS = 24
+_LONGEST = 0.05
+"""Of the time limit: what one descent may take."""
 _SIZES = (0.02, 0.05, 0.1, 0.005)
 """By how much of their mean length the best samples are disturbed, in turn."""
 Callback = Callable[[dict[str, Any]], object]
@@ -31,6 +32,7 @@ class BestSamples:
         self.G: Float64 | None = None
         self.cost, self.lower = np.inf, 0.0
         self._began, self._rng, self._turn = time.perf_counter(), np.random.default_rng(0), 0
+        self._longest = _LONGEST * max(deadline - self._began, 0.0)
 
     def offer(self, G: Float64) -> None:
         """Keep G, which is feasible, where it is cheaper."""
@@ -51,10 +53,13 @@ class BestSamples:
         if start is None:
             if self.G is None:
                 return
-            size = _SIZES[self._turn % len(_SIZES)] * float(np.linalg.norm(self.G, axis=1).mean())
             self._turn += 1
-            start = self.G + size * self._rng.standard_normal(self.G.shape)
-        deadline = min(self.deadline, time.perf_counter() + _LONGEST)
+            if self._turn % 2 and len(self.G) > 1:
+                start = regrouped(self.G, self._rng)
+            else:
+                size = _SIZES[self._turn // 2 % len(_SIZES)] * float(np.linalg.norm(self.G, axis=1).mean())
+                start = self.G + size * self._rng.standard_normal(self.G.shape)
+        deadline = min(self.deadline, time.perf_counter() + self._longest)
         if not anchored(self.target, start, self.offer, self.cost, deadline):
             found = _Last()
             improved(self.target, start, found.offer, _STEPS, deadline)
@@ -63,11 +68,13 @@ class BestSamples:
                 anchored(self.target, found.G, self.offer, self.cost, deadline)
 
     def first(self, measure: Float64, enough: float, until: float) -> None:
-        """Nothing, where that is feasible; else the measure and the data as starts, until the cost is ``enough``."""
-        nothing = np.zeros((self.target.n_fake, 2))
+        """Nothing, where that is feasible; else the data, and descents until the cost is ``enough``."""
+        nothing, rows = np.zeros((self.target.n_fake, 2)), self.target.X
         if self.target.is_feasible(nothing):
             self.offer(nothing)
             return
+        if len(rows) <= self.target.n_fake and self.target.is_feasible(copies := rounded_measure(rows, len(nothing))):
+            self.offer(copies)
         for start in _starts(self.target, measure, self._rng):
             if self.cost <= enough or time.perf_counter() > until:
                 return
@@ -83,12 +90,34 @@ class _Last:
         self.G = G
 
 
+def regrouped(G: Float64, rng: np.random.Generator) -> Float64:
+    """Two neighbours in angle become their sum, and one sample becomes two: the short are joined, the long are cut.
+
+    >>> regrouped(np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 5.0]]), np.random.default_rng(0)).shape
+    (3, 2)
+    """
+    n = len(G)
+    G = G[np.argsort(np.arctan2(G[:, 1], G[:, 0]), kind="stable")]
+    sums = G + np.roll(G, -1, axis=0)
+    i = rng.choice(n, p=_shares(1.0 / (np.linalg.norm(sums, axis=1) + 1e-9 * np.abs(G).max())))
+    joined = np.vstack([np.delete(G, [i, (i + 1) % n], axis=0), sums[i]])
+    k = rng.choice(n - 1, p=_shares(np.linalg.norm(joined, axis=1)))
+    part, aside = rng.uniform(0.3, 0.7), 0.5 * rng.uniform(0.0, 0.15) * np.array([-joined[k, 1], joined[k, 0]])
+    return np.vstack([np.delete(joined, k, axis=0), part * joined[k] + aside, (1.0 - part) * joined[k] - aside])
+
+
+def _shares(sizes: Float64) -> Float64:
+    """Probabilities in proportion to the fourth power."""
+    scaled = (sizes / sizes.max()) ** 4
+    return np.asarray(scaled / scaled.sum())
+
+
 def _starts(target: Target, measure: Float64, rng: np.random.Generator) -> Iterator[Float64]:
     """The measure, rounded or evenly cut, and the data; then all of these, disturbed."""
     n, X = target.n_fake, target.X
     fixed = [rounded_measure(measure, n)] if 0 < len(measure) <= n else []
     if len(measure):
-        fixed += [evenly_cut(measure, n, shift) for shift in (0.0, 0.25, 0.5, 0.75)]
+        fixed += [evenly_cut(measure, n, shift) for shift in (0.75, 0.25, 0.5, 0.0)]
     fixed.append(heaviest(X, n) if len(X) > n else rounded_measure(X, n))
     yield from fixed
     for k in range(_STARTS - len(fixed)):

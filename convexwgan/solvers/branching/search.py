@@ -47,7 +47,7 @@ class Search:
         self._descending = 0.0
 
     def run(self, deadline: float, max_iter: float = np.inf) -> str | None:
-        """Until the gap is closed: None; else "time_limit", "max_iter", or "depth" where sectors are at their finest."""
+        """Until the gap is closed: None; else "time_limit", "max_iter", or "depth": sectors are at their finest."""
         began, told = time.perf_counter(), 0.0
         while self.tree.lower < self._closed:
             if time.perf_counter() > deadline:
@@ -83,10 +83,11 @@ class Search:
         """One node: look it up in the pool, else solve it, else split it; False where it cannot be split."""
         node = self.tree.nodes[index]
         if node.solved is not None:
-            sector = _widest_spread(node.solved, *np.unique(node.sectors, return_counts=True))
-            if sector is not None:
-                self.tree.branch(index, sector, self._closed)
-            return sector is not None
+            sectors, counts = np.unique(node.sectors, return_counts=True)
+            k = _widest_spread(node.solved, sectors, counts)
+            if k is not None:
+                self.tree.branch(index, int(sectors[k]), _first_share(node.solved, sectors, k), self._closed)
+            return k is not None
         bounds, which = self.tree.pool.bounds(node.sectors[None])
         if bounds[0] > node.bound * (1.0 + 1e-9):
             node.raise_to(float(bounds[0]), int(which[0]))
@@ -108,7 +109,7 @@ class Search:
         """From the measure of a node to samples, in turn with disturbances of the best ones."""
         now, found, key = time.perf_counter(), node.solved, node.sectors.tobytes()
         start = None
-        if found is not None and len(found.angles) and key not in self._tried and self.descents % 2 == 0:
+        if found is not None and len(found.angles) and key not in self._tried and self.descents % 3 == 0:
             self._tried.add(key)
             start = rounded(found, *np.unique(node.sectors, return_counts=True))
         self.descents += 1
@@ -125,7 +126,7 @@ def rounded(found: Relaxed, sectors: Sectors, counts: Sectors) -> Float64:
 
 
 def _widest_spread(found: Relaxed, sectors: Sectors, counts: Sectors) -> int | None:
-    """The sector with the largest mass × standard deviation of the angle; the widest where nothing is spread."""
+    """Which sector has the largest mass × standard deviation of the angle; the widest where nothing is spread."""
     first, width = sector_arcs(sectors)
     score = 1e-9 * width * counts
     for k in range(len(sectors)):
@@ -138,4 +139,13 @@ def _widest_spread(found: Relaxed, sectors: Sectors, counts: Sectors) -> int | N
             score[k] += total * np.sqrt(max(float(mass @ (ahead - centre) ** 2) / total, 0.0))
     score[sectors >= 1 << DEPTH] = -1.0
     best = int(score.argmax())
-    return int(sectors[best]) if score[best] >= 0.0 else None
+    return best if score[best] >= 0.0 else None
+
+
+def _first_share(found: Relaxed, sectors: Sectors, k: int) -> float:
+    """Which part of the measure in the k-th sector is in its first half."""
+    first, width = sector_arcs(sectors)
+    mine = found.owner == k
+    total = float(found.masses[mine].sum())
+    inside = np.mod(found.angles[mine] - first[k] + 1e-7, TURN) <= 0.5 * width[k]
+    return float(found.masses[mine] @ inside) / total if total > 0.0 else 0.5

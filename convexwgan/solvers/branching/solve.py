@@ -29,11 +29,14 @@ TIME_LIMIT = 60.0
 RANK = 2
 
 
-def solve_global(form: Form, data: GameData, limits: Limits, callback: Callback | None = None) -> Candidate:
+def solve_global(
+    form: Form, data: GameData, limits: Limits, callback: Callback | None = None, start: Float64 | None = None
+) -> Candidate:
     """min (β_g/2)w_f‖G‖_F² s.t. |Σ w_r(x_iᵀu)₊ − Σ w_f(g_iᵀu)₊| ≤ β_d for ‖u‖ ≤ 1: both bounds, closed by branching.
 
     Every node says how many samples are in which sectors; its relaxation is a measure with those masses. The lowest
-    node is solved or split, the measures of nodes are rounded and descend to feasible samples.
+    node is solved or split, the measures of nodes are rounded and descend to feasible samples. ``start``: an output
+    (n_f, d) to descend from first.
 
     Returns:
         Candidate whose weights are G (n_f, d), whose neurons prove the bound at the root, and whose multipliers are
@@ -60,6 +63,8 @@ def solve_global(form: Form, data: GameData, limits: Limits, callback: Callback 
         game = PlanarGame(target.X, data.n_fake, float(data.beta) / unit)
         search = _search(game, first, basis, limits.tol, best)
         best.report(search.tree.lower)
+        if start is not None:
+            best.descend(data.fake_weight * start @ basis / unit)
         best.first(_vectors(first, basis, data, unit), search.tree.lower, began + _FIRST_SHARE * limit)
         stopped = search.run(deadline, limits.max_iter or np.inf)
     except KeyboardInterrupt:

@@ -62,12 +62,17 @@ class Pool:
 
 @dataclass(eq=False)
 class Node:
-    """n sectors, (bound, number of the discriminator that proves it), and where to start the relaxation."""
+    """n sectors, (bound, number of the discriminator that proves it), and where to start the relaxation.
+
+    ``distance``: how far its counts are from what its parent's measure asks for. What a count costs is convex in it, so
+    that a discriminator that closes one child closes those beyond it: near ones come first among equals.
+    """
 
     sectors: Sectors
     proven: tuple[float, int]
     parts: Parts
     solved: Relaxed | None = None
+    distance: float = 0.0
     split: int = 0
     children: list[int] = field(default_factory=list)
 
@@ -87,7 +92,7 @@ class Tree:
 
     def __init__(self, root: Node, pool: Pool) -> None:
         self.pool, self.nodes = pool, [root]
-        self._open = [(root.bound, 0)]
+        self._open = [(root.bound, 0.0, 0)]
 
     @property
     def lower(self) -> float:
@@ -96,21 +101,25 @@ class Tree:
 
     def pop(self) -> int:
         """The open node with the lowest bound."""
-        return heapq.heappop(self._open)[1]
+        return heapq.heappop(self._open)[2]
 
     def put_back(self, index: int) -> None:
         """Open a node, under the bound that it has now."""
-        heapq.heappush(self._open, (self.nodes[index].bound, index))
+        heapq.heappush(self._open, (self.nodes[index].bound, self.nodes[index].distance, index))
 
-    def branch(self, index: int, sector: int, closed: float) -> None:
-        """Split a sector of a node; children whose bound reaches ``closed`` stay leaves and are not opened."""
+    def branch(self, index: int, sector: int, share: float, closed: float) -> None:
+        """Split a sector of a node; children whose bound reaches ``closed`` stay leaves and are not opened.
+
+        ``share``: which part of the measure in the sector is in its first half.
+        """
         node = self.nodes[index]
         rows = children_of(node.sectors, sector)
         bounds, which = self.pool.bounds(rows)
         parts = node.parts if node.solved is None else node.solved.parts
         first = len(self.nodes)
         for row, bound, dual in zip(rows, bounds, which, strict=True):
-            child = Node(row, node.proven, parts)
+            wanted = (len(rows) - 1) * share
+            child = Node(row, node.proven, parts, distance=abs(float((row == 2 * sector).sum()) - wanted))
             child.raise_to(float(bound), int(dual))
             self.nodes.append(child)
             if child.bound < closed:
