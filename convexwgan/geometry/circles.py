@@ -102,7 +102,7 @@ def maxima_on(found: Arcs, gradients: Float64) -> tuple[Float64, Float64]:
 
 
 def local_maxima_on(found: Arcs, gradients: Float64) -> tuple[Index, Float64, Float64]:
-    """Points with all local maxima of f on the cut circles: which circle (m,), the unit vector (m, 2), and f there (m,).
+    """Points with all local maxima of f on the cut circles: which circle (m,), the unit vector (m, 2), f there (m,).
 
     g/‖g‖ on the arcs that contain it, ends included, and the kinks with a rising side before and a falling side after.
 
