@@ -5,7 +5,7 @@ from __future__ import annotations
 from convexwgan.theory.convex_concave_free_generator import FreePiecewiseMeans
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form, Stage
-from convexwgan.theory.reduction import Acceptance, Condition, Reduction
+from convexwgan.theory.reduction import ELSEWHERE, Acceptance, Condition, Reduction
 
 
 class BranchingOverSectors(Reduction):
@@ -21,6 +21,8 @@ class BranchingOverSectors(Reduction):
     cost = 1000.0
 
     def accepts(self, form: Form) -> Acceptance:
+        if form.stage is not Stage.DISTANCE or form.discriminator.bias:  # a bias moves the breakpoints off the origin
+            return ELSEWHERE
         return FreePiecewiseMeans().accepts(form)
 
     def apply(self, form: Form) -> Form:

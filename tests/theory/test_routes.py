@@ -107,6 +107,7 @@ MEASURES = (
     (Discriminator.relu(beta=1.0) + Generator.distribution(), ("WeightDecay", "PopulationGame")),
     (Discriminator.relu(norm_bound=True, bias=True) + Generator.distribution(), ("NormBound", "PopulationGame")),
 )
+GLOBAL = ((Discriminator.relu(beta=1.0) + FREE, ("WeightDecay", "BranchingOverSectors")),)
 CONVEX_CONCAVE = ((Discriminator.relu(beta=1.0) + FREE, ("WeightDecay", "FreePiecewiseMeans")),)
 BRACKETED = tuple(
     (D + RELU + WEIGHTS, ("NormBound" if D.norm_bound else "WeightDecay", "CovarianceMatching", "JointReluWeights"))
@@ -214,6 +215,7 @@ def test_the_order_of_the_sum_does_not_change_the_route() -> None:
 
 def test_every_theorem_is_on_some_route() -> None:
     pairs = (*CLOSED, *CONIC, *BRACKETED, *ON_THE_LINE, *ON_THE_LINE_CONIC, *SADDLE, *MEASURES, *CONVEX_CONCAVE, *CONES)
+    pairs += GLOBAL
     used = {name for _, names in pairs for name in names}
     assert used == {type(theorem).__name__ for theorem in THEOREMS}
 
@@ -401,7 +403,7 @@ def test_each_theorem_carries_weight_some_route_or_refusal_changes_without_it(na
 
     pairs = [(w, "auto") for w, _ in (*CLOSED, *BRACKETED, *ON_THE_LINE, *MEASURES, *CONVEX_CONCAVE, *CONES)]
     pairs += [(w, "conic") for w, _ in (*CONIC, *ON_THE_LINE_CONIC)]
-    pairs += [(w, "saddle") for w, _ in SADDLE]
+    pairs += [(w, "saddle") for w, _ in SADDLE] + [(w, "global") for w, _ in GLOBAL]
     assert any(answer(w, m, THEOREMS) != answer(w, m, without(name)) for w, m in pairs)
 
 
