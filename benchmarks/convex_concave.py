@@ -1,7 +1,7 @@
 """Brackets of sampled outputs against ReLU neurons in the plane.
 
 Run: python benchmarks/convex_concave.py [out.json [seeds]] [--pairs [--limit SECONDS]]. Standard normal data, sums,
-β_g = 1, three seeds a size by default: the gap at the root of the convex–concave procedure, next to what a sketch reached
+β_g = 1, three seeds a size by default: the gap at the root of the procedure, next to what a sketch reached
 on data of its own. ``--pairs``: the other pairs of the procedure in place of free samples without bias, two seeds.
 """
 
@@ -34,7 +34,7 @@ def row(n: int, beta: float, sketch: float | None, seed: int) -> dict[str, Any]:
 
 
 def pairs(n: int, beta: float, rng: np.random.Generator) -> dict[str, tuple[Any, Any]]:
-    """Each pair with its noise: linear generators on half as many columns as rows, ReLU on three; β_g = β without β_d."""
+    """Each pair with its noise: linear: half as many columns as rows, ReLU: three; β_g = β without β_d."""
     half, three = rng.standard_normal((n, (n + 1) // 2)), rng.standard_normal((n, 3))
     plain, bias = Discriminator.relu(beta=beta), Discriminator.relu(beta=beta, bias=True)
     return {

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from convexwgan import Discriminator, Generator, Problem, Regularizer, Solution, Status, verify
 from convexwgan.certificates.certify import certify
 from convexwgan.errors import InputError, NotCoveredError
-from convexwgan.solvers.ordered_sums import OrderedSums, Rows, least_point, least_value
+from convexwgan.solvers.ordered_sums import Goal, OrderedSums, Rows, least_point, least_value
 
 
 def game(x: Any, Z: Any, beta: float, *, generator: Any = None, R: Any = None, normalize: str = "sum") -> Problem:
@@ -122,6 +122,7 @@ def test_high_rank_is_bracketed_by_all_outputs_and_a_search() -> None:
     assert solution.bound == pytest.approx(free.value, rel=1e-6)
     assert problem.dist(solution.generator.output).value <= beta * (1 + 1e-9)
     assert "✗" in str(problem.explain())
+    assert not problem.explain().is_convex
 
 
 def awkward(name: str) -> tuple[Any, Any]:
@@ -187,14 +188,40 @@ def test_limits_are_kept_and_named_and_the_bracket_stays_valid() -> None:
     assert seen[-1]["lower"] <= seen[-1]["upper"]
 
 
-@pytest.mark.parametrize(("kind", "reason"), [("norm", "Regularizer.output"), ("norm bound", "weight decay")])
-def test_pairs_without_cones_are_refused_with_the_remedy(kind: str, reason: str) -> None:
+@pytest.mark.parametrize("cost", ["output", "weights"])
+@pytest.mark.parametrize("strength", [0.03, 0.3, 3.0])
+def test_norm_bound_balances_cost_and_dist_to_the_global_optimum(cost: str, strength: float) -> None:
+    x, Z = noise(6, 2, 4)
+    R = getattr(Regularizer, cost)(strength)
+    problem = Problem(Discriminator.relu(norm_bound=True, bias=True) + Generator.linear() + R, x[:, None], Z)
+    solution = problem.solve()
+    assert solution.status is Status.CERTIFIED, str(solution.certificate)
+    assert verify(problem, solution).status is Status.CERTIFIED
+    rng, scan = np.random.default_rng(0), np.inf
+    for w in rng.standard_normal((2000, 2)) * rng.uniform(0.0, 2.0, (2000, 1)):
+        paid = np.sum((Z @ w) ** 2) if cost == "output" else np.sum(w**2)
+        scan = min(scan, 0.5 * strength * float(paid) + problem.evidence.dist(Z @ w))
+    assert solution.bound <= scan
+    assert solution.value <= scan
+    betas = [0.5, 1.0, 2.0]
+    decays = [game(x, Z, beta, R=R).solve() for beta in betas]
+    assert all(solution.value <= d.value + b + 1e-6 for d, b in zip(decays, betas, strict=True))
+
+
+def test_high_rank_under_a_norm_bound_is_bracketed_by_the_discriminator_of_all_outputs() -> None:
+    x, Z = noise(12, 8, 2)
+    wgan = Discriminator.relu(norm_bound=True, bias=True) + Generator.linear() + Regularizer.output(0.5)
+    problem = Problem(wgan, x[:, None], Z)
+    solution = problem.solve(time_limit=2.0)
+    free = Problem(wgan.players[0] + Generator.free() + Regularizer.output(0.5), x[:, None]).solve()
+    assert solution.status is Status.BRACKETED
+    assert 0.0 < solution.bound <= free.value * (1 + 1e-9) <= solution.value * (1 + 2e-9)
+
+
+def test_norms_are_refused_with_the_remedy() -> None:
     x, Z = noise(5, 2)
-    bound = {"norm_bound": True} if kind == "norm bound" else {"beta": 1.0}
-    R = Regularizer.norm(1) if kind == "norm" else Regularizer.output(1.0)
-    problem = Problem(Discriminator.relu(bias=True, **bound) + Generator.linear() + R, x[:, None], Z)
-    with pytest.raises(NotCoveredError, match=reason):
-        problem.solve()
+    with pytest.raises(NotCoveredError, match=r"Regularizer\.output and Regularizer\.weights"):
+        game(x, Z, 1.0, R=Regularizer.norm(1)).solve()
     with pytest.raises(InputError, match='not be given for method "global"'):
         game(x, Z, 1.0).solve(solver="SCS")
 
@@ -263,3 +290,16 @@ def test_least_point_is_the_least_distance_and_its_prices_prove_it() -> None:
     assert least_value(rows, 0.0, found.u) == pytest.approx(0.5 * 4.5)
     opposite = Rows(np.array([[1.0], [-1.0]]), np.array([1.0, 1.0]), np.zeros(2))
     assert least_point(opposite, 0.0).c is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 3), st.floats(0.05, 5.0))
+def test_prices_of_the_balanced_program_prove_what_its_point_costs(seed: int, rank: int, price: float) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 9))
+    rows = Rows(rng.standard_normal((n, rank)), rng.standard_normal(n), np.full(n, -1.0))
+    goal = Goal(None, price)
+    point, level = goal.point(rows)
+    assert (rows.A @ point.c - rows.b + level).min() >= -1e-7 * (1.0 + np.abs(rows.b).max())
+    cost = 0.5 * float(point.c @ point.c) + price * level
+    assert goal.bound(rows, point.u) == pytest.approx(cost, rel=1e-6, abs=1e-8)

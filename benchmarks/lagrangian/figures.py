@@ -84,11 +84,12 @@ def draw_points(name: str, pictures: Any, path: Path) -> None:
 
 
 def draw_images(name: str, pictures: Any, path: Path) -> None:
-    """64 images each, in squares of 8 × 8."""
+    """64 images each, in squares of 8 × 8, two white pixels apart."""
     kinds = [kind for kind in ("data", *ALL) if f"{name}/{kind}" in pictures]
     axes = new_axes(3.3 * len(kinds), 3.6, columns=len(kinds))
     for ax, kind in zip(axes, kinds, strict=True):
         images = np.clip(pictures[f"{name}/{kind}"][:64], 0.0, 1.0)
+        images = np.pad(images, ((0, 0), (1, 1), (1, 1)))
         side = images.shape[1]
         ax.imshow(images.reshape(8, 8, side, side).swapaxes(1, 2).reshape(8 * side, 8 * side), cmap="gray_r")
         ax.set_title(kind, loc="left", fontsize=11)

@@ -11,6 +11,7 @@ from convexwgan.certificates.adversary import read_adversary, read_array
 from convexwgan.certificates.audit import Audit
 from convexwgan.certificates.certificate import Certificate, Check, Infeasibility
 from convexwgan.certificates.claim import Claim
+from convexwgan.certificates.few_outputs import too_few_outputs
 from convexwgan.certificates.measures import (
     AttainedMeasure,
     DualBound,
@@ -39,6 +40,9 @@ def certify_measure(
     dual_checks += tree_checks
     own_u, own_v = (dual.u, dual.v) if tree is None else (None, None)  # across a tree no discriminator attains
     table, weight_checks = _read_table(evidence, claim)
+    infeasibility = _too_few(evidence)
+    if infeasibility is not None:
+        return _missed(evidence, infeasibility, dual_checks + weight_checks, tol)
     if tree is not None and dual.value > (most := most_cost(evidence)) * (1.0 + _INFEASIBLE):
         return Audit(_infeasible(evidence, dual.value, most, dual_checks + weight_checks, tol), None, tree=tree)
     if table is None:
@@ -76,6 +80,22 @@ def _better_tree(
     if found.value <= dual.value or not all(check.holds for check in found.checks):
         return dual, None, () if all(check.holds for check in found.checks) else found.checks
     return DualBound(found.value, 0.0, dual.u[:0], dual.v[:0], True), found.arrays, found.checks
+
+
+def _too_few(evidence: MeasureEvidence) -> Infeasibility | None:
+    """What fewer outputs than dimensions miss; the measures themselves are never infeasible: ν may be the data."""
+    if evidence.samples is None or evidence.beta is None:
+        return None
+    return too_few_outputs(evidence.X, float(evidence.weights[0]), evidence.samples, evidence.beta)
+
+
+def _missed(evidence: MeasureEvidence, infeasibility: Infeasibility, checks: tuple[Check, ...], tol: float) -> Audit:
+    proven = Check("infeasibility proven from the data", True, infeasibility.text)
+    certificate = Certificate(
+        np.inf, np.inf, np.inf, "exhaustive", (proven, *checks), infeasibility=infeasibility, tol=tol,
+        scale=evidence.scale, has_candidate=False,
+    )  # fmt: skip
+    return Audit(certificate, None)
 
 
 def _read_table(evidence: MeasureEvidence, claim: Claim) -> tuple[Float64 | None, tuple[Check, ...]]:

@@ -58,7 +58,7 @@ def certify_line(evidence: LineEvidence, claim: Claim, *, tol: float, repair: bo
         dist = evidence.dist(w)
     paid = math.inf if W is None else evidence.paid(W, _network(claim))
     proof = _best_proof(evidence, D, M, math.inf if w is None else evidence.of_outputs.cost(w))
-    if tree.value > proof.lower:
+    if tree.value > max(proof.lower, 0.0):
         proof = _Proof(tree.value, Audit(proof.audit.certificate, None, output_multiplier=_tree(evidence, claim)))
     checks += _assumptions(evidence)
     penalty = dist if evidence.beta is None else 0.0

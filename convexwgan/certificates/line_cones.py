@@ -6,8 +6,9 @@ functions of c, −Q_w and U_w are convex and homogeneous. On the cone c = Rα, 
     Σ_j α_j Q_w(t; r_j) ≤ Q_w(t; c) ≤ Q_x(t) + β_d,   Σ_j α_j U_w(t; r_j) ≥ U_w(t; c) ≥ U_x(t) − β_d   at kinks of Q_x,
     Σ_{i ∈ first k} w_fg_i ≥ Q_w(k/n_f; c) ≥ Q_x − β_d,   Σ_{i ∉ first k} w_fg_i ≤ U_w ≤ U_x + β_d     for any order,
 
-linear in α: a_i·α ≥ b_i. Prices u ≥ 0 and any d with dᵀr_j ≥ Σu_ia_ij prove ½‖c‖_K² ≥ (bᵀu)₊²/(2‖d‖²_{K⁻¹}) there. The
-cones of a tree that starts at the orthants and halves edges cover every c; rays are halved exactly in binary.
+linear in α: a_i·α ≥ b_i. Prices u ≥ 0 and any d with dᵀr_j ≥ Σu_ia_ij prove ½‖c‖_K² ≥ (bᵀu)₊²/(2‖d‖²_{K⁻¹}) there;
+under a norm bound, b without β_d, ½‖c‖_K² + dist/β_g ≥ s·bᵀu − ½s²‖d‖²_{K⁻¹} for 0 ≤ s ≤ 1/(β_gΣu). The cones of
+a tree that starts at the orthants and halves edges cover every c; rays are halved exactly in binary.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from convexwgan.geometry.majorization import bottom_sums
 _DEEPEST = 50
 """Halvings of one ray that stay exact in 53 bits."""
 _WELL = 1e-8
+_HALVINGS = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ def tree_bound(evidence: LineEvidence, table: Float64 | None) -> TreeBound:
         evidence: a game whose outputs are linear in its weights.
         table: (r + N, p); the code of a node in its first column is 0 for a leaf and 1 + ir + j for a halved edge.
     """
-    if evidence.beta is None or not isinstance(evidence.latents, SampledLatents):
+    if not isinstance(evidence.latents, SampledLatents):
         return TreeBound(0.0, None, ())
     rank = evidence.latents.rank
     if rank == 0:
@@ -82,7 +84,7 @@ def tree_bound(evidence: LineEvidence, table: Float64 | None) -> TreeBound:
     decided = not evidence.latents.is_rank_ambiguous
     covers = Check(f"{len(leaves)} cones cover every direction of the weights", decided, evidence.latents.rank_text)
     found = None
-    if slack > 0.0:
+    if slack > 0.0 and evidence.beta is not None:
         beta, text = evidence.beta, f"every direction of the weights, in {len(leaves)} cones, has dist ≥"
         found = Infeasibility("ray", f"{text} {beta + slack:.6g} > β_d = {beta:.6g}", slack, 0.0)
     strength = evidence.regularizer.strength
@@ -91,6 +93,9 @@ def tree_bound(evidence: LineEvidence, table: Float64 | None) -> TreeBound:
 
 def _of_zero_noise(evidence: LineEvidence) -> TreeBound:
     """The only output is 0."""
+    if evidence.beta is None:
+        dist = evidence.dist(np.zeros(evidence.n_fake))
+        return TreeBound(dist - evidence.roundoff * evidence.size, None, ())
     dist, beta = evidence.dist(np.zeros(evidence.n_fake)), evidence.beta or 0.0
     tolerance = evidence.roundoff * (evidence.size + beta)
     text = f"the noise is 0, and the output 0 has dist {dist:.6g} > β_d = {beta:.6g}"
@@ -182,36 +187,104 @@ def _convex_half(
 
 
 def _priced(game: _Game, rays: Float64, V: Float64, b: Float64) -> tuple[float, float, Float64 | None]:
-    """The proof of the best prices that a least-distance solve finds, and the point where it ends.
-
-    Σα_j = ‖c‖₁ ≤ √r‖c‖ ≤ √r‖c‖_K/σ_min(L) on rays of ‖r_j‖₁ = 1 in one orthant: so much may an error of dᵀr_j cost.
-    """
-    from scipy.optimize import nnls
-
+    """The proof of the best prices that least-distance solves find, and the point where they end."""
     Y = game.L @ rays
     inverse = np.linalg.inv(Y)
     A = np.concatenate([V @ inverse, inverse])
-    lengths = np.linalg.norm(A, axis=1)
-    lengths[lengths == 0.0] = 1.0
-    right = np.concatenate([b, np.zeros(len(inverse))]) / lengths
-    unit = float(np.abs(right).max()) or 1.0
-    E, target = np.concatenate([(A / lengths[:, None]).T, right[None] / unit]), np.zeros(len(inverse) + 1)
-    target[-1] = 1.0
-    try:
-        u = nnls(E, target, maxiter=30 * len(E) + 100)[0] / lengths
-    except RuntimeError:
-        return 0.0, -math.inf, None
-    prices, variation = u[: len(b)], float(u[: len(b)].sum())
-    d = A.T @ u
-    evidence = game.evidence
+    free = np.zeros(len(inverse))
+    if game.evidence.beta is not None:
+        u, point, _ = _least_distance(A, np.concatenate([b, free]), len(b))
+    else:
+        u, point = _balanced(A, np.concatenate([b, free]), len(b), 1.0 / game.evidence.regularizer.strength)
+    bound, slack = _proven(game, rays, V, b, u, A.T @ u)
+    return bound, slack, None if point is None else np.asarray(np.linalg.solve(game.L, point), dtype=np.float64)
+
+
+def _balanced(A: Float64, b: Float64, constraints: int, price: float) -> tuple[Float64, Float64 | None]:
+    """Prices of min ½‖y‖² + price·t s.t. Ay ≥ b − t (constraints), by halving t: their total is the price.
+
+    It jumps where the active constraints change: then prices on both sides of the jump are mixed. Where nothing is
+    nearer than t those of a nearer t are a ray, of which as much is added as the price allows.
+    """
+    paid = np.arange(len(b)) < constraints
+    low, high = 0.0, float(np.maximum(b, 0.0).max())
+    below, above = (_least_distance(A, b - level * paid, constraints) for level in (low, high))
+    if below[2] <= price:
+        return below[0], below[1]
+    for _ in range(_HALVINGS):
+        level = 0.5 * (low + high)
+        found = _least_distance(A, b - level * paid, constraints)
+        low, below, high, above = (level, found, high, above) if found[2] > price else (low, below, level, found)
+    own, other = (_of_total(one[0], one[2], constraints) for one in (above, below))
+    if below[1] is None:
+        return own + (price - above[2]) * other, above[1]
+    share = min(1.0, max(0.0, (price - above[2]) / (below[2] - above[2]))) if below[2] > above[2] else 0.0
+    return own + share * (other - own), above[1]
+
+
+def _of_total(u: Float64, total: float, constraints: int) -> Float64:
+    """u scaled so that the prices of the constraints sum to ``total``, to 1 where that is infinite."""
+    found = float(u[:constraints].sum())
+    return u * ((total if math.isfinite(total) else 1.0) / found) if found > 0.0 else u
+
+
+def _proven(game: _Game, rays: Float64, V: Float64, b: Float64, u: Float64, d: Float64) -> tuple[float, float]:
+    """What prices u prove: (a bound on ½‖c‖_K² [+ dist/β_g], how much β_d could grow before anything is feasible).
+
+    Σα_j = ‖c‖₁ ≤ √r‖c‖ ≤ √r‖c‖_K/σ_min(L) on rays of ‖r_j‖₁ = 1 in one orthant: so much may an error of dᵀr_j cost.
+    """
+    evidence, prices, variation = game.evidence, u[: len(b)], float(u[: len(b)].sum())
     size = evidence.size + (evidence.beta or 0.0)
-    terms = np.abs(game.evidence.latents.weight * (game.B @ rays)).sum(axis=0).max()
-    error = float(np.maximum(V.T @ prices - Y.T @ d, 0.0).max()) + 2.0 * evidence.roundoff * terms * variation
+    terms = np.abs(evidence.latents.weight * (game.B @ rays)).sum(axis=0).max()
+    excess = V.T @ prices - (game.L @ rays).T @ d
+    error = float(np.maximum(excess, 0.0).max()) + 2.0 * evidence.roundoff * terms * variation
     smallest = float(np.linalg.svd(game.L, compute_uv=False)[-1]) * (1.0 - 64.0 * len(d) * EPS)
     length = float(np.linalg.norm(d)) * (1.0 + 16.0 * EPS) + error * math.sqrt(len(d)) / smallest
     gain = float(b @ prices) - 4.0 * evidence.roundoff * size * variation
-    slack = (gain - length * game.largest) / variation if variation > 0.0 else -math.inf
-    bound = 0.5 * (gain / length) ** 2 if gain > 0.0 and length > 0.0 else 0.0
-    room = 1.0 - float(right @ (u * lengths)) / unit
-    point = np.linalg.solve(game.L, unit * d / room) if room > 1e-12 else None
-    return bound, slack, point
+    if not (gain > 0.0 and variation > 0.0):
+        return 0.0, -math.inf
+    if evidence.beta is not None:
+        slack = (gain - length * game.largest) / variation
+        return (0.5 * (gain / length) ** 2 if length > 0.0 else 0.0), slack
+    most = 1.0 / (evidence.regularizer.strength * variation)
+    s = min(most, gain / length**2) if length > 0.0 else most
+    return s * gain - 0.5 * (s * length) ** 2, -math.inf
+
+
+def _least_distance(A: Float64, b: Float64, constraints: int) -> tuple[Float64, Float64 | None, float]:
+    """(prices, the point y of min ½‖y‖² s.t. Ay ≥ b or None, what the constraints cost at the margin)."""
+    lengths = np.linalg.norm(A, axis=1)
+    lengths[lengths == 0.0] = 1.0
+    right = b / lengths
+    unit = float(np.abs(right).max()) or 1.0
+    u = _least_distance_prices(A / lengths[:, None], right / unit) / lengths
+    room = 1.0 - float(b @ u) / unit
+    if room <= 1e-12:
+        return u, None, math.inf
+    return u, unit * (A.T @ u) / room, unit * float(u[:constraints].sum()) / room
+
+
+def _least_distance_prices(A: Float64, b: Float64) -> Float64:
+    """u ≥ 0 of min ½‖y‖² s.t. Ay ≥ b, by nonnegative least squares on a growing set of rows; 0 where that fails.
+
+    Whatever it finds is priced by the caller: nothing rests on its being the best.
+    """
+    from scipy.optimize import nnls
+
+    inside = np.zeros(len(b), dtype=bool)
+    inside[:: max(1, len(b) // 48)] = True
+    target = np.append(np.zeros(A.shape[1]), 1.0)
+    for _ in range(60):
+        u = np.zeros(len(b))
+        try:
+            u[inside] = nnls(np.vstack([A[inside].T, b[inside]]), target, maxiter=400)[0]
+        except RuntimeError:
+            return np.zeros(len(b))
+        room = 1.0 - float(b @ u)
+        missing = b * room - A @ (A.T @ u)
+        missing[inside] = 0.0
+        if room <= 1e-12 or not bool((missing > 1e-13 * room).any()):
+            break
+        worst = np.argpartition(missing, -min(len(b), 16))[-16:]
+        inside[worst[missing[worst] > 0.0]] = True
+    return u

@@ -5,7 +5,7 @@ With c = 1/√(2π) every feasible S = WᵀW has (h_X(u) − β_d)₊² ≤ c²u
 
     gain ≤ c²⟨K, S⟩ ≤ c² max(λ_max(K), 0) tr S:        value ≥ (β_g/2) gain / (c² λ_max(K)),
 
-and no S is feasible where gain > 0 and K ⪯ 0. A claim carries them as neurons v_k = 2λ_k(h_k − β_d) or −2μ_k(h_k + β_d).
+and no S is feasible where gain > 0 and K ⪯ 0. A claim holds v_k = 2λ_k(h_k − β_d) or −2μ_k(h_k + β_d).
 """
 
 from __future__ import annotations
@@ -132,12 +132,17 @@ def normal_distance_bound(
 
     Args:
         X: data (n, d), of equal weights 1/n. W: (p, d).
-        enough: where D ≤ enough nothing finer is looked for. hopeless: as for ``attain_normal``.
+        enough: where D ≤ enough nothing finer is looked for, and D − enough > 0 to three digits only.
+        hopeless: as for ``attain_normal``.
 
     >>> bound, is_proven = normal_distance_bound(np.array([[2.0], [-2.0]]), np.zeros((1, 1)))
     >>> round(bound, 9), is_proven
     (1.0, True)
     """
+    unit = max(float(np.abs(X).max()), float(np.abs(W).max(initial=0.0))) or 1.0  # squares of it may overflow
+    if unit != 1.0:
+        scaled, is_proven = normal_distance_bound(X / unit, W / unit, enough=enough / unit, hopeless=hopeless / unit)
+        return unit * scaled, is_proven
     n, weights = len(X), np.full(len(X), 1.0 / len(X))
     stacked, rest = reduced_rows(np.concatenate([X, W]))
     rows, root, rank = stacked[:n], stacked[n:], stacked.shape[1]
@@ -148,7 +153,7 @@ def normal_distance_bound(
         if found > hopeless:
             return found, is_proven
         if is_proven:
-            slack = _FINE[rank] * size
+            slack = max(_FINE[rank] * size, (1e-3 if enough > 0.0 else 1e-6) * (found - enough))
             known = max(found, enough - slack, 0.0)
             found = sphere_upper(rows, sign * weights, known, slack, root=NORMAL_MEAN * root, sign=-sign)
         upper = max(upper, found)

@@ -35,7 +35,8 @@ def sphere_upper(
         root, sign: B (p, d) and its sign, for a norm beside the sum.
 
     Returns:
-        The bound, at least 0 (u = 0), close for d ≤ 3 (4 where F is smooth); valid whatever ``known`` and ``slack`` are, but for rounding.
+        The bound, at least 0 (u = 0), close for d ≤ 3 (4 where F is smooth); valid whatever ``known`` and ``slack``
+        are, but for rounding.
 
     >>> bool(abs(sphere_upper(np.array([[3.0, 0.0], [0.0, 4.0]]), np.ones(2), 5.0, 1e-9) - 5.0) < 1e-8)
     True
@@ -60,9 +61,7 @@ def sphere_upper(
         weak = np.flatnonzero(best > good_enough)
         if len(weak):  # where the first majorant is too weak
             part = pieces[weak]
-            zero, one = (
-                np.concatenate([majorant(p, t) for p in _split(part, len(rows) + 1)]) for t in (2, 3)
-            )
+            zero, one = (np.concatenate([majorant(p, t) for p in _split(part, len(rows) + 1)]) for t in (2, 3))
             for q in (zero, one, _between(zero, one)):
                 best[weak] = np.minimum(best[weak], _on_cones(q, part))
         return best

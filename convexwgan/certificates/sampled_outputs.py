@@ -32,7 +32,12 @@ from convexwgan.certificates.measures import (
 )
 from convexwgan.certificates.moments import latents_of
 from convexwgan.certificates.sampled_infeasibility import sampled_infeasibility
-from convexwgan.certificates.zonotope_moments import Ellipsoid, moment_bound, shape_of_noise
+from convexwgan.certificates.zonotope_moments import (
+    Ellipsoid,
+    moment_bound,
+    second_eigenvalue_cost,
+    shape_of_noise,
+)
 from convexwgan.spec.latent import DrawnNoise
 
 
@@ -57,9 +62,13 @@ class SampledEvidence(MeasureEvidence):
         return 0.5 * own * float(self.latents.weight) * float(np.vdot(G, G))
 
     @cached_property
-    def ellipsoid(self) -> Ellipsoid:
-        """What the noise allows of its zonotope, for the matrix that is paid for: S = w_fGᵀG, or WᵀW."""
-        return shape_of_noise(self.latents, self.wgan.regularizer.kind == "weights")
+    def ellipsoids(self) -> tuple[tuple[Ellipsoid, float, float], ...]:
+        """(shape, κ, extra): R_g ≥ κ tr S + extra for S = w_fGᵀG and, where weights are paid for, S = WᵀW as well."""
+        own = 0.5 * float(self.wgan.regularizer.strength)
+        if self.wgan.regularizer.kind == "output":
+            return ((shape_of_noise(self.latents), own, 0.0),)
+        matched = shape_of_noise(self.latents), 0.5 * self.strength, own * second_eigenvalue_cost(self)
+        return (shape_of_noise(self.latents, True), own, 0.0), matched
 
 
 def gather_sampled(wgan: Any, X: Array, Z: Any, normalize: Literal["sum", "mean"]) -> SampledEvidence:

@@ -197,9 +197,7 @@ def _own_bound(
     return discriminator_bound(evidence, adversary, window)
 
 
-def _dual_excess(
-    evidence: GameEvidence | MeasureEvidence | NormalEvidence, adversary: Adversary
-) -> tuple[float, str]:
+def _dual_excess(evidence: GameEvidence | MeasureEvidence | NormalEvidence, adversary: Adversary) -> tuple[float, str]:
     """The largest relative violation of ‖u_j‖ ≤ 1, λ_max(R) ≤ β_g/2, Σ|v_j| minimal or ≤ 1, y = (2/ρ)Nm."""
     longest = float(np.linalg.norm(adversary.u[:, : evidence.dim], axis=1).max(initial=0.0)) - 1.0
     found = {"‖u_j‖ − 1": longest}

@@ -51,6 +51,10 @@ def shape_of_noise(latents: Any, pays_weights: bool = False) -> Ellipsoid:
 
     Args:
         latents: the generator's side. pays_weights: whether S is WᵀW.
+
+    >>> from convexwgan.certificates.features import SampledLatents
+    >>> round(shape_of_noise(SampledLatents(np.array([[3.0], [0.0], [4.0]]), 1.0)).c, 6)
+    1.4
     """
     from convexwgan.certificates.relu_bounds import phi_star  # needed here only, and not small
 
@@ -90,25 +94,41 @@ class MomentBound:
     check: Check
 
 
+def second_eigenvalue_cost(evidence: SampledEvidence) -> float:
+    """(1/λ₂(A) − 1/λ₁(A))ℓ in the plane, with λ₂(S) ≥ ℓ: what ‖W‖² costs beyond tr S/λ₁(A).
+
+    ‖W‖² = tr(A⁺YYᵀ) ≥ Σ λ_i(S)/λ_i(A) for Y = A^½W, S = YᵀY (von Neumann). dist ≤ β and c² uᵀSu ≥ w_f²‖Gu‖₁² give
+    c² λ₂(S) ≥ (min_u w_r‖Xu‖₁ − 2β)₊²; the minimum is where some x_iᵀu = 0, since ‖Xu‖₁ is concave between.
+    """
+    roots = np.asarray(evidence.latents.eigenvalues)
+    lengths = np.linalg.norm(evidence.X, axis=1)
+    if evidence.dim != 2 or evidence.beta is None or len(roots) < 2 or not lengths.any():
+        return 0.0
+    rows = evidence.X[lengths > 0.0] / lengths[lengths > 0.0][:, None]
+    heights = evidence.weights @ np.abs(evidence.X @ np.stack([-rows[:, 1], rows[:, 0]]))
+    least = float(heights.min()) * (1.0 - 8.0 * EPS * math.sqrt(len(rows))) - 1e-14 * evidence.size
+    width = max(least - 2.0 * evidence.beta, 0.0)
+    shape = shape_of_noise(evidence.latents)
+    return (1.0 / float(roots[1]) - 1.0 / float(roots[0])) * (width / shape.c) ** 2 * (1.0 - 1e-12)
+
+
 def moment_bound(evidence: SampledEvidence, table: Float64) -> MomentBound:
     """The semidefinite lower bound that multipliers [u | μ τ λ ν], (k, d + 4), prove at their best common factor.
 
-    Valid for every factor θ ≥ 0 on (μ, λ, ν) that leaves N ⪰ 0 and, under a norm bound, Σ(4μτ + λ + 2ν) ≤ 1.
+    Valid for every factor θ ≥ 0 on (μ, λ, ν) that leaves N ⪰ 0 and, under a norm bound, Σ(4μτ + λ + 2ν) ≤ 1. Where
+    the weights are paid for, the better of S = WᵀW and S = w_fGᵀG.
     """
+    found = [_bound_of(evidence, table, *each) for each in evidence.ellipsoids]
+    return max(found, key=lambda bound: bound.value)
+
+
+def _bound_of(evidence: SampledEvidence, table: Float64, shape: Ellipsoid, kappa: float, extra: float) -> MomentBound:
+    """What the multipliers prove about one S: R_g ≥ κ tr S + extra."""
     d = evidence.dim
     u = table[:, :d] / np.maximum(np.linalg.norm(table[:, :d], axis=1), 1.0)[:, None]
     mu, tau, lam, nu = table[:, d:].T
-    shape, kappa = evidence.ellipsoid, 0.5 * float(evidence.wgan.regularizer.strength)
-    h = evidence.weights @ np.maximum(evidence.X @ u.T, 0.0)
     beta, reach = evidence.beta or 0.0, 1.0 if evidence.has_bias else 2.0
-    terms = np.stack(
-        [mu * (4.0 * tau * (h - beta) - tau**2), -lam * (h + beta), nu * (u @ evidence.real.m - reach * beta)]
-    )
-    sizes = (
-        mu * (4.0 * tau * (h + beta) + tau**2) + lam * (h + beta) + nu * (np.abs(u @ evidence.real.m) + reach * beta)
-    )
-    rounding = 8.0 * EPS * math.sqrt(len(evidence.X) + d) * float(sizes.sum())
-    gain = float(terms.sum()) - rounding
+    gain = _gain(evidence, u, table[:, d:], beta, reach)
     y = (lam - nu - 2.0 * mu * tau) @ u
     values, V = np.linalg.eigh(shape.c**2 * (u.T * mu) @ u)
     top = max(float(values[-1]) * (1.0 + 8.0 * d * EPS), 0.0)
@@ -123,10 +143,19 @@ def moment_bound(evidence: SampledEvidence, table: Float64) -> MomentBound:
         return theta * gain - 0.25 * shape.rho * theta**2 * float(np.sum(squares / gaps))
 
     theta = _best(proven, most, gain)
-    value = max(proven(theta) * (1.0 - 1e-12), 0.0) if theta > 0.0 else 0.0
+    value = max(proven(theta) * (1.0 - 1e-12), 0.0) + extra if theta > 0.0 else extra
     scaled = np.column_stack([u, theta * mu, tau, theta * lam, theta * nu])
-    text = f"{value:.9g} with ρ = {shape.rho:.6g}, c = {shape.c:.6g} of {math.sqrt(evidence.mass):.6g}, {shape.text}"
+    text = f"{value:.9g} with ρ = {shape.rho:.6g}, c = {shape.c:.6g}, {shape.text}"
     return MomentBound(value, scaled, Check("second moments bounded below by multipliers", True, text))
+
+
+def _gain(evidence: SampledEvidence, u: Float64, multipliers: Float64, beta: float, reach: float) -> float:
+    """Σμ(4τ(h_X − β) − τ²) − Σλ(h_X + β) + Σν(uᵀm − reach·β), less its rounding error."""
+    mu, tau, lam, nu = multipliers.T
+    h, along = evidence.weights @ np.maximum(evidence.X @ u.T, 0.0), u @ evidence.real.m
+    gain = mu * (4.0 * tau * (h - beta) - tau**2) - lam * (h + beta) + nu * (along - reach * beta)
+    sizes = mu * (4.0 * tau * (h + beta) + tau**2) + lam * (h + beta) + nu * (np.abs(along) + reach * beta)
+    return float(gain.sum()) - 8.0 * EPS * math.sqrt(len(evidence.X) + evidence.dim) * float(sizes.sum())
 
 
 def _best(proven: Any, most: float, gain: float) -> float:

@@ -47,6 +47,11 @@ def run_fit(
     with _watched_folder(fitting.get("checkpoint")):
         model.fit(images)
     model.save(out)
+    return _tell_fit(output, model, images, folder, out)
+
+
+def _tell_fit(output: Output, model: ProCoGAN, images: ImageDirectory, folder: Path, out: Path) -> Exit:
+    """The stages as a table or as JSON, and the exit code of the worst."""
     code = EXIT_OF_STATUS[model.status_]
     stages = [_stage_row(model, i) for i in range(len(model.stages_))]
     document = {"images": _images_dict(images), "stages": stages, "status": model.status_.value, "model": str(out)}
@@ -96,24 +101,27 @@ def run_evaluate(
     fake = model.sample(count("--n", n, "it is the number of generated images"), rng=seed)
     quality = image_quality(np.asarray(images), fake, extractor=extractor, k=k)
     numbers = quality.as_dict()
-    name = "FID" if inception is not None else "Fréchet distance (edge features, no FID)"
     output.document(
         {"images": _images_dict(images), "quality": numbers, "is_fid": inception is not None, "exit_code": 0}
     )
-    rows = [
-        (name, numbers["frechet"]),
-        (f"precision (k = {k})", numbers["precision"]),
-        (f"recall (k = {k})", numbers["recall"]),
-        ("share closer to a real image than 99 % of the real ones", numbers["memorized_share"]),
-        ("median nearest distance, against real images' own", numbers["nearest_ratio"]),
-    ]
     table = plain_table(f"{n:,} generated against {len(images):,} real images", ("measure", "value"))
-    for text, value in rows:
+    for text, value in _quality_rows(numbers, k, inception is not None):
         table.add_row(text, number_text(float(value)))
     output.show(table)
     if lost := _lost(images):
         output.text(lost.lstrip("; "))
     return Exit.OK
+
+
+def _quality_rows(numbers: dict[str, Any], k: int, is_fid: bool) -> list[tuple[str, Any]]:
+    """What each number of ``ImageQuality`` is called."""
+    return [
+        ("FID" if is_fid else "Fréchet distance (edge features, no FID)", numbers["frechet"]),
+        (f"precision (k = {k})", numbers["precision"]),
+        (f"recall (k = {k})", numbers["recall"]),
+        ("share closer to a real image than 99 % of the real ones", numbers["memorized_share"]),
+        ("median nearest distance, against real images' own", numbers["nearest_ratio"]),
+    ]
 
 
 def write_images(images: Float64, path: Path, columns: int | None) -> Path:

@@ -99,3 +99,28 @@ def maxima_on(found: Arcs, gradients: Float64) -> tuple[Float64, Float64]:
         values.append(candidates[index, best])
         directions.append(u)
     return np.stack(values), np.stack(directions)
+
+
+def local_maxima_on(found: Arcs, gradients: Float64) -> tuple[Index, Float64, Float64]:
+    """All local maxima of f on the cut circles: which circle (m,), the unit vector (m, 2), and f there (m,).
+
+    g/‖g‖ on the arcs that contain it, and the kinks with a rising side before and a falling side after them.
+
+    >>> found = arcs(np.array([[[3.0, 0.0], [0.0, 4.0]]]), np.array([[[3.0, 0.0], [0.0, 4.0]]]))
+    >>> _, u, f = local_maxima_on(found, found.sums)
+    >>> u.round(12).tolist(), f.round(12).tolist()
+    ([[0.6, 0.8]], [5.0])
+    """
+    toward = np.arctan2(gradients[..., 1], gradients[..., 0])
+    ahead = np.mod(toward - found.start + _ANGLE, TURN) <= found.width + 2.0 * _ANGLE
+    peak, peak_arc = np.nonzero(ahead & gradients.any(axis=-1))
+    g = gradients[peak, peak_arc]
+    sizes = np.linalg.norm(g, axis=1)
+    tangent = np.stack([-np.sin(found.start), np.cos(found.start)], axis=-1)
+    before = np.concatenate([gradients[:, -1:], gradients[:, :-1]], axis=1)
+    rising, falling = (np.einsum("bjk,bjk->bj", part, tangent) for part in (before, gradients))
+    kink, kink_arc = np.nonzero((rising >= 0.0) & (falling <= 0.0))
+    angle = found.start[kink, kink_arc]
+    ends = np.column_stack([np.cos(angle), np.sin(angle)])
+    at_ends = np.einsum("mk,mk->m", gradients[kink, kink_arc], ends)
+    return np.concatenate([peak, kink]), np.concatenate([g / sizes[:, None], ends]), np.concatenate([sizes, at_ends])

@@ -84,7 +84,7 @@ def _plane_maxima(rows: Float64, weights: Float64, W: Float64, sign: float) -> F
     points = np.column_stack([np.cos(angles), np.sin(angles)])
     values = sign * (_arc_values(points, angles, middle - 0.5 * width, g) - normal_support(W, points))
     peak = (values >= np.roll(values, 1)) & (values >= np.roll(values, -1))
-    return points[peak]
+    return np.asarray(points[peak])
 
 
 def _from(middle: Float64, angle: Float64) -> Float64:
@@ -93,23 +93,24 @@ def _from(middle: Float64, angle: Float64) -> Float64:
 
 
 def _arcs(rows: Float64, weights: Float64) -> tuple[Float64, Float64, Float64]:
-    """Middle angle, width and gradient Σ_{active} w_ix_i of every arc between kinks; widths at most π/2."""
-    angles = np.arctan2(rows[:, 1], rows[:, 0])[rows.any(axis=1)]
-    axes = 0.5 * np.pi * np.arange(4)
-    ends = np.unique(np.concatenate([angles + 0.5 * np.pi, angles - 0.5 * np.pi, axes]) % (2 * np.pi))
+    """Middle angle, width and gradient Σ_{active} w_ix_i of every arc between kinks, by prefix sums; widths ≤ π/2."""
+    used = rows.any(axis=1)
+    rows, weighted = rows[used], (weights[:, None] * rows)[used]
+    angles = np.arctan2(rows[:, 1], rows[:, 0])
+    start, stop = (angles - 0.5 * np.pi) % (2 * np.pi), (angles + 0.5 * np.pi) % (2 * np.pi)
+    ends = np.concatenate([start, stop, 0.5 * np.pi * np.arange(4)])
+    order = np.argsort(ends, kind="stable")
+    ends, jumps = ends[order], np.concatenate([weighted, -weighted, np.zeros((4, 2))])[order]
+    g = weighted[stop < start].sum(axis=0) + np.cumsum(jumps, axis=0)  # on the arc that begins at ends[i]
     width = np.diff(ends, append=ends[0] + 2 * np.pi)
-    middle = ends + 0.5 * width
-    U = np.column_stack([np.cos(middle), np.sin(middle)])
-    step = max((1 << 23) // max(len(rows), 1), 1)
-    weighted = weights[:, None] * rows
-    g = np.concatenate([(U[i : i + step] @ rows.T > 0.0) @ weighted for i in range(0, len(U), step)])
-    return middle, width, g
+    wide = width > 0.0
+    return (ends + 0.5 * width)[wide], width[wide], g[wide]
 
 
 def _arc_values(points: Float64, angles: Float64, starts: Float64, g: Float64) -> Float64:
     """h_X = gᵀu with the gradient of the arc that holds u."""
     arc = np.searchsorted(starts % (2 * np.pi), angles, side="right") - 1
-    return np.einsum("ij,ij->i", g[arc], points)
+    return np.asarray(np.einsum("ij,ij->i", g[arc], points))
 
 
 def _stationary(middle: Float64, g: Float64, W: Float64) -> Float64:
@@ -157,7 +158,9 @@ def _searched(
     def value(points: Float64) -> Float64:
         return np.asarray(sign * (relu_sum(rows, weights, points) - normal_support(W, points)))
 
-    P = _unit(np.concatenate([rng.standard_normal((_GRID * starts, d)), rows[:500], -rows[:500], np.eye(d), -np.eye(d)]))
+    P = _unit(
+        np.concatenate([rng.standard_normal((_GRID * starts, d)), rows[:500], -rows[:500], np.eye(d), -np.eye(d)])
+    )
     P = _spread(P, value(P), starts, 0.3 if starts < 100 else 0.15)
     values, radius = value(P), np.full(len(P), 0.3)
     probes = max(_PROBES, 8 * d)
@@ -191,7 +194,7 @@ def _spread(P: Float64, values: Float64, count: int, angle: float) -> Float64:
 
 def _unit(P: Float64) -> Float64:
     length = np.linalg.norm(P, axis=1)
-    return P[length > 0.0] / length[length > 0.0][:, None]
+    return np.asarray(P[length > 0.0] / length[length > 0.0][:, None])
 
 
 def normal_distance(X: Float64, W: Float64, weights: Float64) -> ReluDistance:
@@ -220,9 +223,7 @@ def normal_distance(X: Float64, W: Float64, weights: Float64) -> ReluDistance:
     for sign in (1.0, -1.0):
         found = normal_maxima(rows, weights, root, sign)
         value, u = unit * float(found.values[0]), basis @ found.points[0]
-        sides.append(
-            Excess(value, u, None, value) if value > 0.0 else Excess(0.0, np.zeros(len(basis)), None, 0.0)
-        )
+        sides.append(Excess(value, u, None, value) if value > 0.0 else Excess(0.0, np.zeros(len(basis)), None, 0.0))
     larger = sides[0] if sides[0].value >= sides[1].value else sides[1]
     exact = basis.shape[1] <= EXACT_DIMENSION
     return ReluDistance(

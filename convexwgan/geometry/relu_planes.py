@@ -10,10 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from convexwgan.arrays import Float64
-from convexwgan.geometry.relu_sums import TIE, Maxima, active_on_both_sides, edge_points, relu_sum, sphere_maxima
+from convexwgan.geometry.arc_cells import arc_cells
+from convexwgan.geometry.circles import arcs, local_maxima_on
+from convexwgan.geometry.relu_sums import TIE, Maxima, relu_sum, sphere_maxima
 
 _PER_KINK = 4
-_BLOCK = 1 << 23
+_CHUNK = 1 << 20
 _STARTS = 300
 _STEPS = 100
 
@@ -41,16 +43,38 @@ def affine_maxima(rows: Float64, weights: Float64, rng: int | np.random.Generato
     shift = weights @ rows  # b → ∞: F(u, b) = shiftᵀu
     length = float(np.linalg.norm(shift))
     u = shift / length if length > 0.0 else np.eye(d)[0]
-    points, is_exact = [np.append(u, reach)[None]], d <= 3
-    for j in np.flatnonzero(weights < 0.0):
-        found = sphere_maxima(rows - rows[j], weights, rng)
-        kept = slice(0, _PER_KINK)
-        points.append(np.column_stack([found.points[kept], -found.points[kept] @ rows[j]]))
-    U = _with_neighbours(rows, np.concatenate(points))
+    pivots, is_exact = np.unique(rows[weights < 0.0], axis=0), d <= 3
+    at_kinks = _planar_kinks(rows, weights, pivots) if d == 2 else _kinks(rows, weights, pivots, rng)
+    U = _with_neighbours(rows, np.concatenate([np.append(u, reach)[None], at_kinks]))
     v = relu_sum(lifted(rows), weights, U)
     _, index = np.unique(np.round(U, 10), axis=0, return_index=True)
     order = index[np.argsort(-v[index], kind="stable")]
     return Maxima(U[order], v[order], is_exact)
+
+
+def _kinks(rows: Float64, weights: Float64, pivots: Float64, rng: int | np.random.Generator) -> Float64:
+    """The best local maxima on the kink of each pivot a_j, b = −a_jᵀu: (u, b)."""
+    points = [np.zeros((0, rows.shape[1] + 1))]
+    for pivot in pivots:
+        u = sphere_maxima(rows - pivot, weights, rng).points[:_PER_KINK]
+        points.append(np.column_stack([u, -u @ pivot]))
+    return np.concatenate(points)
+
+
+def _planar_kinks(rows: Float64, weights: Float64, pivots: Float64) -> Float64:
+    """The same in the plane for many pivots at once: circles cut by the lines (a_i − a_j)ᵀu = 0."""
+    step, points = max(1, _CHUNK // (4 * len(rows))), [np.zeros((0, 3))]
+    for start in range(0, len(pivots), step):
+        part = pivots[start : start + step]
+        planar = rows[None] - part[:, None]
+        found = arcs(planar, weights[None, :, None] * planar)
+        circle, u, values = local_maxima_on(found, found.sums)
+        order = np.lexsort((-values, circle))
+        place = np.arange(len(order)) - np.searchsorted(circle[order], circle[order])  # within its circle
+        best = order[place < _PER_KINK]
+        circle, u = circle[best], u[best]
+        points.append(np.column_stack([u, -np.einsum("ij,ij->i", u, part[circle])]))
+    return np.concatenate(points)
 
 
 def _with_neighbours(rows: Float64, points: Float64) -> Float64:
@@ -113,15 +137,15 @@ def _line_points(neurons: Float64, lam: Float64, curvature: float) -> Float64:
 
 
 def _plane_points(neurons: Float64, lam: Float64, curvature: float) -> Float64:
-    """Stationary points of all cells; on lines with λ_k < 0 those of all segments, and the crossings of such lines."""
+    """Stationary points in their cells; on lines with λ_k < 0 those of all segments, and where such lines cross."""
     lengths = np.linalg.norm(neurons, axis=1)
-    unit = neurons / lengths[:, None]
-    weighted = lam[:, None] * neurons[:, :2]
-    points, normals = edge_points(unit)
-    stationary, step = [np.zeros((1, 2))], max(_BLOCK // len(unit), 1)
-    for i in range(0, len(points), step):
-        for side in active_on_both_sides(unit, points[i : i + step], normals[i : i + step]):
-            stationary.append(np.unique(np.round(side @ weighted / curvature, 12), axis=0))
+    unit, lam_u = neurons / lengths[:, None], lam[:, None] * neurons[:, :2]
+    stationary = [np.zeros((1, 2))]
+    for cells in arc_cells(unit, lam_u / curvature):
+        for side in (1.0, -1.0):
+            g = cells.sums(side)
+            inside = cells.contains(np.concatenate([g, np.ones((*g.shape[:2], 1))], axis=2), side)
+            stationary.append(np.unique(np.round(g[inside], 12), axis=0))
     kinks = np.flatnonzero((lam < 0.0) & (np.linalg.norm(neurons[:, :2], axis=1) > TIE))
     on_lines = [_on_line(neurons, lam, curvature, int(k)) for k in kinks]
     return np.concatenate([*stationary, *on_lines])

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from convexwgan.arrays import Float64
-from convexwgan.geometry.bitsets import Bools
+from convexwgan.geometry.arc_cells import arc_cells
+from convexwgan.geometry.circles import local_maxima_on
 
 TIE = 1e-11
 EXACT_DIMENSION = 3
@@ -53,7 +54,7 @@ def sphere_maxima(rows: Float64, weights: Float64, rng: int | np.random.Generato
         rng: draws the starts of the local search for d > 3.
 
     Returns:
-        Maxima, never empty; ``is_exact`` for d ≤ 3, O(n log n) work in the plane and O(n³) in space.
+        Maxima, never empty; ``is_exact`` for d ≤ 3, O(n log n) work in the plane and O(n² log n) in space.
 
     >>> found = sphere_maxima(np.array([[3.0, 0.0], [0.0, 4.0]]), np.ones(2))
     >>> found.points[0].round(12).tolist(), float(found.values[0].round(12))
@@ -101,71 +102,28 @@ def _plane_candidates(rows: Float64, weights: Float64) -> Float64:
     return np.column_stack([np.cos(chosen), np.sin(chosen)])
 
 
-def edge_points(rows: Float64) -> tuple[Float64, Float64]:
-    """A point inside every edge of the arrangement of planes a_iᵀp = 0 in ℝ³, and the normal of the edge's plane.
-
-    On plane i the other planes cut lines; between neighbouring directions lies an edge. Rows of length 1.
-
-    Returns:
-        Points (m, 3) of length 1 and normals (m, 3), m ≤ 2n(n − 1).
-    """
-    n = len(rows)
-    U, V = _tangents(rows)
-    x, y = np.einsum("id,jd->ij", U, rows), np.einsum("id,jd->ij", V, rows)
-    cuts = (np.arctan2(y, x) + 0.5 * np.pi) % np.pi
-    near = np.hypot(x, y) <= TIE  # parallel planes cut nothing
-    cuts[near] = 0.0
-    ends = np.sort(np.concatenate([cuts, cuts + np.pi], axis=1), axis=1)
-    middle = 0.5 * (ends + np.concatenate([ends[:, 1:], ends[:, :1] + 2 * np.pi], axis=1))
-    owner = np.repeat(np.arange(n), middle.shape[1])
-    phi = middle.ravel()
-    return np.cos(phi)[:, None] * U[owner] + np.sin(phi)[:, None] * V[owner], rows[owner]
-
-
-def _tangents(rows: Float64) -> tuple[Float64, Float64]:
-    """Two orthonormal vectors orthogonal to each unit row in ℝ³."""
-    axis = np.eye(3)[np.argmin(np.abs(rows), axis=1)]
-    U = np.cross(rows, axis)
-    U /= np.linalg.norm(U, axis=1)[:, None]
-    return U, np.cross(rows, U)
-
-
-def active_on_both_sides(rows: Float64, points: Float64, normals: Float64) -> tuple[Bools, Bools]:
-    """Which rows are positive just above and just below points p on planes of the given normals: (m, n) twice."""
-    value, slope = points @ rows.T, normals @ rows.T
-    zero = np.abs(value) <= TIE
-    return np.where(zero, slope > 0.0, value > 0.0), np.where(zero, slope < 0.0, value > 0.0)
-
-
 def _space_candidates(rows: Float64, weights: Float64) -> Float64:
-    """c/‖c‖ of every cell, the planar maxima on planes with w_i < 0, in ℝ³; only those that are in their cell."""
+    """c/‖c‖ of every cell that contains it, and the local maxima on the planes of rows with w_i < 0, in ℝ³."""
     lengths = np.linalg.norm(rows, axis=1)
     unit, w = rows / lengths[:, None], weights * lengths
-    points, normals = edge_points(unit)
-    gradients, step = [], max(_BLOCK // len(unit), 1)
-    for i in range(0, len(points), step):
-        sides = active_on_both_sides(unit, points[i : i + step], normals[i : i + step])
-        gradients += [side @ (w[:, None] * unit) for side in sides]
-    c = np.concatenate(gradients)
-    size = np.linalg.norm(c, axis=1)
-    kept = size > 0.0
-    c, size = c[kept] / size[kept][:, None], size[kept]
-    _, index = np.unique(np.round(np.column_stack([c, size]), 9), axis=0, return_index=True)
-    c, size = c[index], size[index]
-    values = relu_sum(unit, w, c)
-    cells = c[np.abs(values - size) <= 1e-9 * float(np.abs(w).sum())]
-    U, V = _tangents(unit)
-    edges = [_on_plane(unit, w, U[i], V[i]) for i in np.flatnonzero(w < 0.0)]
-    return np.concatenate([cells, *edges, unit[:1]])
+    found, size = [unit[:1]], float(np.abs(w).sum())
+    for cells in arc_cells(unit, w[:, None] * unit):
+        sides = [cells.sums(side) for side in (1.0, -1.0)]
+        for side, c in zip((1.0, -1.0), sides, strict=True):
+            found.append(_unit_once(c[cells.contains(c, side)], 1e-12 * size))
+        flat = np.einsum("bjd,bdk->bjk", cells.arcs.sums, cells.frames)
+        circle, u, _ = local_maxima_on(cells.arcs, flat)
+        concave = (cells.parallel @ w < 0.0)[circle]
+        found.append(_unit_once(np.einsum("mdk,mk->md", cells.frames[circle[concave]], u[concave]), 0.0))
+    return _unit_once(np.concatenate(found), 0.0)
 
 
-def _on_plane(rows: Float64, weights: Float64, u: Float64, v: Float64) -> Float64:
-    """The local maxima on the great circle spanned by u and v."""
-    flat = np.column_stack([rows @ u, rows @ v])
-    kept = np.linalg.norm(flat, axis=1) > TIE
-    if not kept.any():
-        return u[None]
-    return _plane_candidates(flat[kept], weights[kept]) @ np.stack([u, v])
+def _unit_once(vectors: Float64, least: float) -> Float64:
+    """The vectors longer than ``least``, at length 1, each once."""
+    size = np.linalg.norm(vectors, axis=1)
+    unit = vectors[size > least] / size[size > least][:, None]
+    _, index = np.unique(unit.round(10), axis=0, return_index=True)
+    return np.asarray(unit[index])
 
 
 def _searched(rows: Float64, weights: Float64, rng: np.random.Generator) -> Float64:

@@ -141,9 +141,11 @@ class LagrangianGAN(NeuralGAN):
         return float(first ** (1 - t) * last**t)
 
     def _run(self, X: Float64) -> Run:
-        unit = self._unit(X.shape[1])
-        first, last = widths_of(X, self.batch_size) if isinstance(self.bandwidth, str) else self.bandwidth
-        self.bandwidth_ = (first / unit, last / unit) if isinstance(self.bandwidth, str) else (first, last)
+        if isinstance(self.bandwidth, str):
+            first, last = (width / self._unit(X.shape[1]) for width in widths_of(X, self.batch_size))
+        else:
+            first, last = self.bandwidth
+        self.bandwidth_ = float(first), float(last)
         return super()._run(X)
 
     def _unit(self, d: int) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from convexwgan.arrays import Float64
 from convexwgan.solvers.feature_bounds import in_units, measure_candidate, moment_table
 from convexwgan.solvers.feature_game import FeatureGame, feature_game
-from convexwgan.solvers.feature_starts import starts
+from convexwgan.solvers.feature_starts import data_points, starts
 from convexwgan.solvers.linearised_neurons import Gaps, descend
 from convexwgan.solvers.run import Limits
 from convexwgan.solvers.search import Search
@@ -68,9 +68,10 @@ class _Run:
 def solve_features(
     form: Form, data: GameData, limits: Limits, callback: Callback | None = None, start: Float64 | None = None
 ) -> Candidate:
-    """min R_g s.t. |h_X − h_G| ≤ β_d on all neurons [or + dist]: feasible weights, and a discriminator from below.
+    """min R_g s.t. |h_X − h_G| ≤ β_d on all neurons [or + dist]: feasible weights, and two kinds of proof from below.
 
-    Above, descents from many starts; below, the population game, whose measures contain every output.
+    Above, descents from many starts; below, the population game, whose measures contain every output, and for noise
+    the semidefinite bound, whose multipliers are "H".
 
     Args:
         form: at the stage CONVEX_CONCAVE. start: weights on the features (G where there are none) to begin with.
@@ -92,7 +93,7 @@ def solve_features(
     given = None if start is None else game.coordinates(start)
     points = starts(game.target, in_units(found, game.basis, game.length), given, search)
     try:
-        for Y in _nothing_first(run, points):
+        for Y in _cheap_first(run, points):
             if run.starts and (stopped == "interrupt" or run.is_over):
                 break
             run.starts += 1
@@ -123,13 +124,13 @@ def _from_below(data: GameData, game: FeatureGame, limits: Limits) -> tuple[Cand
     return found, table, lower
 
 
-def _nothing_first(run: _Run, points: Iterable[Float64]) -> Iterable[Float64]:
-    """The starts, or none where generating nothing is feasible, which costs nothing."""
+def _cheap_first(run: _Run, points: Iterable[Float64]) -> Iterable[Float64]:
+    """The starts, none where generating nothing is feasible, which costs nothing; the data are offered as they are."""
     target = run.game.target
-    nothing = np.zeros(target.shape)
-    gaps = target.gaps(target.output(nothing))
-    if target.is_feasible(gaps):
-        run.offer(nothing, gaps)
-        if target.beta is not None:
-            return ()
+    for Y in (np.zeros(target.shape), *data_points(target)):
+        gaps = target.gaps(target.output(Y))
+        if target.is_feasible(gaps):
+            run.offer(Y, gaps)
+            if target.beta is not None and not Y.any():
+                return ()
     return points

@@ -37,6 +37,12 @@ def starts(target: NeuronTarget, measure: Float64 | None, given: Float64 | None,
         yield base + _SIZES[k % 3] * size * rng.standard_normal(base.shape)
 
 
+def data_points(target: NeuronTarget) -> list[Float64]:
+    """The points whose output is nearest to the data: the data themselves where every output is reachable."""
+    outputs = _outputs(target, None)
+    return outputs if target.F is None else [_nearest(target.F, G) for G in outputs]
+
+
 def _outputs(target: NeuronTarget, measure: Float64 | None) -> list[Float64]:
     """n_f rows that look like the data, and like the measure."""
     X, n = target.X, target.n_fake

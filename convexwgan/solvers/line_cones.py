@@ -1,6 +1,8 @@
 """Outputs linear in the weights, on the line: branch and bound over cones of weights, with starts of its own.
 
-    min (β_g/2)‖c‖²  s.t.  dist(x, Bc) ≤ β          G = ZW, W = Ec, E chosen so that the cost is ‖c‖²
+    min (β_g/2)‖c‖²  s.t.  dist(x, Bc) ≤ β      norm bound: min (β_g/2)‖c‖² + dist(x, Bc)
+
+with G = ZW, W = Ec, E chosen so that the cost is ‖c‖².
 
 A cone is bisected on its widest edge; ``ordered_sums`` bounds what is in it. The tree that closes the bracket is the
 proof, and is handed to the judge as it is.
@@ -19,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from convexwgan.arrays import Float64, like, to_numpy64
-from convexwgan.solvers.ordered_sums import OrderedSums, Rows, least_point, least_value
+from convexwgan.solvers.ordered_sums import Goal, OrderedSums, Rows
 from convexwgan.solvers.run import Limits
 from convexwgan.theory.candidate import Candidate
 from convexwgan.theory.data import GameData
@@ -46,7 +48,7 @@ class Cone:
 
 @dataclass(frozen=True, eq=False)
 class ConeSearch:
-    """c (r,) of the best output found, or None; bounds on ½‖c‖²; the tree; how the search ended."""
+    """c (r,) of the best output found, or None; bounds on the cost over β_g; the tree; how the search ended."""
 
     c: Float64 | None
     lower: float
@@ -61,7 +63,7 @@ class _State:
     """What the search knows: the best c, the orders that were tried, the cones."""
 
     game: OrderedSums
-    beta: float
+    goal: Goal
     c: Float64 | None = None
     upper: float = math.inf
     tried: set[bytes] = field(default_factory=set)
@@ -72,9 +74,10 @@ class _State:
         if key in self.tried:
             return
         self.tried.add(key)
-        found = descended(self.game, self.beta, c)
-        if found is not None and 0.5 * float(found @ found) < self.upper:
-            self.c, self.upper = found, 0.5 * float(found @ found)
+        found = descended(self.game, self.goal, c)
+        cost = math.inf if found is None else self.goal.cost(self.game, found)
+        if cost < self.upper:
+            self.c, self.upper = found, cost
 
 
 def solve_line_cones(
@@ -95,11 +98,14 @@ def solve_line_cones(
             callback({"stage": "global", "lower": strength * lower, "upper": strength * upper, "seconds": seconds})
 
     until = None if limits.time_limit is None else start + limits.time_limit
+    goal = Goal(None, 1.0 / strength) if form.discriminator.norm_bound else Goal(data.beta)
     found = search_cones(
-        game, data.beta, tol=limits.tol, max_nodes=limits.max_iter or _MOST_CONES, until=until, report=report
+        game, goal, tol=limits.tol, max_nodes=limits.max_iter or _MOST_CONES, until=until, report=report
     )
     users = to_numpy64(data.in_users_units(E))
-    multipliers = {"H": _encoded(users, found.roots)} if found.roots else {}
+    multipliers: dict[str, Any] = {"H": _encoded(users, found.roots)} if found.roots else {}
+    if goal.beta is None and found.c is not None:
+        multipliers["beta"] = np.asarray(game.dist(found.c))
     weights = None if found.c is None else like(data.moments.first, E @ found.c[:, None])
     return Candidate(weights=weights, multipliers=multipliers, stopped=found.stopped, stats={"cones": found.nodes})
 
@@ -133,7 +139,7 @@ def _preorder(roots: tuple[Cone, ...]) -> Iterator[Cone]:
 
 def search_cones(
     game: OrderedSums,
-    beta: float,
+    goal: Goal,
     *,
     tol: float = 1e-6,
     max_nodes: int = 20_000,
@@ -141,26 +147,29 @@ def search_cones(
     report: Report | None = None,
     rng: int = 0,
 ) -> ConeSearch:
-    """min ½‖c‖² s.t. dist(x, Bc) ≤ β, from both sides.
+    """min ½‖c‖² s.t. dist(x, Bc) ≤ β, or ½‖c‖² + p·dist(x, Bc), from both sides.
 
     Args:
         game: B (m, r) and the data; r ≤ ``LARGEST_RANK`` for a tree, else only an upper bound is found.
-        beta: β_d > 0.
+        goal: β_d > 0, or the price p of dist.
         tol: relative gap at which to stop.
         max_nodes: cones that are looked at.
         until: ``time.perf_counter()`` at which to stop.
-        report: called with both bounds on ½‖c‖² when the upper one falls.
+        report: called with both bounds when the upper one falls.
         rng: seed of the starts.
 
     >>> game = OrderedSums.of(np.array([-1.0, 1.0]), np.array([[-2.0], [2.0]]), 1.0)
-    >>> found = search_cones(game, 0.1)
+    >>> found = search_cones(game, Goal(0.1))
     >>> np.abs(found.c).round(9).tolist(), round(found.lower, 9), found.nodes
     ([0.45], 0.10125, 2)
     """
-    state = _State(game, beta)
+    state = _State(game, goal)
     rank = game.B.shape[1]
-    if rank == 0 or game.dist(np.zeros(rank)) <= beta:
-        return ConeSearch(np.zeros(rank), 0.0, 0.0, (), 0, None)
+    nothing = goal.cost(game, np.zeros(rank))
+    if rank == 0 or nothing == 0.0:
+        return ConeSearch(np.zeros(rank), 0.0, nothing, (), 0, None)
+    if math.isfinite(nothing):
+        state.c, state.upper = np.zeros(rank), nothing
     for start in starts(game, np.random.default_rng(rng)):
         state.offer(start)
         if until is not None and time.perf_counter() > until:
@@ -222,51 +231,54 @@ def _bound(state: _State, cone: Cone) -> None:
     game = state.game
     rows = Rows.joined(game.relaxation(cone.rays, cone.values), game.cuts(game.order(cone.rays.sum(axis=1))))
     for _ in range(2):
-        point = least_point(rows, state.beta)
-        cone.bound = max(cone.bound, least_value(rows, state.beta, point.u))
+        point, _ = state.goal.point(rows)
+        cone.bound = max(cone.bound, state.goal.bound(rows, point.u))
         if point.c is None:
             cone.bound = math.inf
         if point.c is None or cone.bound >= state.upper or not point.c.any():
             return
         rows = Rows.joined(rows, game.cuts(game.order(point.c)))
-    state.offer(point.c if point.c is not None else cone.rays.sum(axis=1))
+    if point.c is not None:
+        state.offer(point.c)
 
 
-def descended(game: OrderedSums, beta: float, c: Float64, *, rounds: int = 30) -> Float64 | None:
+def descended(game: OrderedSums, goal: Goal, c: Float64, *, rounds: int = 30) -> Float64 | None:
     """Convex–concave steps from c: the reverse convex half by the order of c, the convex half by cuts; None in vain.
 
     Where the order of c holds nothing feasible, c is first improved at a distance near the one it has, then lowered.
     """
-    level = _lowered(game, max(beta, game.dist(c)), beta, c)
+    level = goal if goal.beta is None else _lowered(game, Goal(max(goal.beta, game.dist(c))), goal, c)
     for _ in range(rounds):
         found = _restricted(game, level, c)
         if found is None:
             return None
         stalled = float(np.linalg.norm(found - c)) <= 1e-12 * float(np.linalg.norm(found))
         c = found
-        if level == beta and stalled:
+        if level == goal and stalled:
             break
-        level = _lowered(game, level, beta, c)
-    return c if game.dist(c) <= beta * (1.0 + 1e-9) else None
+        level = goal if goal.beta is None else _lowered(game, level, goal, c)
+    return c if math.isfinite(goal.cost(game, c)) else None
 
 
-def _lowered(game: OrderedSums, level: float, beta: float, c: Float64) -> float:
+def _lowered(game: OrderedSums, level: Goal, goal: Goal, c: Float64) -> Goal:
     """β where the order of c allows it, else the geometric mean with β, at most 0.9 of what there is."""
-    if level == beta or _restricted(game, beta, c) is not None:
-        return beta
-    return max(beta, min(0.9 * level, math.sqrt(level * beta)))
+    if level == goal or _restricted(game, goal, c) is not None:
+        return goal
+    assert level.beta is not None
+    assert goal.beta is not None
+    return Goal(max(goal.beta, min(0.9 * level.beta, math.sqrt(level.beta * goal.beta))))
 
 
-def _restricted(game: OrderedSums, beta: float, c: Float64, *, rounds: int = 12) -> Float64 | None:
-    """argmin ½‖c‖² s.t. the restriction by the order of c, with cuts until the convex half holds too."""
+def _restricted(game: OrderedSums, goal: Goal, c: Float64, *, rounds: int = 12) -> Float64 | None:
+    """The best c under the restriction by the order of c, with cuts until the convex half holds too."""
     order = game.order(c)
     rows = Rows.joined(game.restriction(order), game.cuts(order))
-    found = least_point(rows, beta).c
+    (found, _), dist = goal.point(rows)
     for _ in range(rounds):
-        if found is None or game.dist(found) <= beta * (1.0 + 1e-10):
+        if found is None or game.dist(found) <= dist * (1.0 + 1e-10):
             return found
         rows = Rows.joined(rows, game.cuts(game.order(found)))
-        found = least_point(rows, beta).c
+        (found, _), dist = goal.point(rows)
     return found
 
 

@@ -20,16 +20,16 @@ from convexwgan.geometry.relu_planes import affine_maxima, lifted
 from convexwgan.geometry.relu_sums import relu_sum, sphere_maxima
 from convexwgan.solvers.linearised_zonotopes import least_norm
 
-_ROUNDS, _ELASTIC_ROUNDS = 30, 3
+_ROUNDS, _CHEAP_ROUNDS, _DEAR_ROUNDS = 40, 3, 10
 _PER_ROUND = 30
 _KEPT_IDLE = 6
-_STALLED, _NEARLY_STALLED = 1e-6, 1e-3
-_LOOSE = 3e-3
-"""Of β_d: how far outputs may be off until the descent has nearly stalled."""
+_STALLED, _STALLED_AT_MARGIN = 1e-6, 0.3
+_MARGINS = (3e-3, 3e-4, 3e-5, 0.0)
+"""Of β_d: how far inside programs are solved, and how closely, until the descent has nearly stalled."""
 _SLOPE, _ROOT_STEPS, _NEWTON_STEPS = 1e-7, 60, 40
 _PATIENCE, _LEAST_PROGRESS = 5, 0.95
 """Elastic steps without a smaller violation, after which a start is given up."""
-_CHEAPEST, _DEAREST, _TIGHT = 1e2, 1e8, 1e-3
+_CHEAPEST, _DEAR, _DEAREST, _TIGHT = 1e2, 1e5, 1e8, 3e-3
 """The range of the elastic price, and by how much of itself β is made smaller there."""
 
 Gaps = tuple[tuple[Float64, Float64], tuple[Float64, Float64]]
@@ -170,8 +170,8 @@ Offer = Callable[[Float64, Gaps], None]
 def descend(target: NeuronTarget, Y: Float64, offer: Offer, max_steps: int, deadline: float = np.inf) -> int:
     """Steps of the procedure from Y; every feasible point met on the way is offered with its gaps.
 
-    An infeasible start first takes elastic steps towards a β slightly smaller, whose violations are paid for ever more
-    dearly; so does an iterate whose linearised program has no solution.
+    An infeasible start first takes elastic steps, whose violations are paid for ever more dearly. A program for β less
+    a margin is closed to within that margin, so that its optimum is feasible; margins shrink as the descent stalls.
 
     Returns:
         The number of steps.
@@ -180,67 +180,71 @@ def descend(target: NeuronTarget, Y: Float64, offer: Offer, max_steps: int, dead
     if target.is_feasible(walk.gaps):
         offer(Y, walk.gaps)
     for step in range(1, max_steps + 1):
-        cuts.add(target, walk.gaps, walk.level, walk.G)
-        found = _closed(target, walk.Y, cuts, walk.slack, walk.price_now, deadline)
-        if found is None and (walk.is_elastic or target.is_feasible(walk.gaps)):
-            return step
-        if found is None:
-            walk.is_elastic, walk.loose = True, 0.0
-            continue
-        walk.move(*found)
-        if target.is_feasible(walk.gaps):
-            offer(walk.Y, walk.gaps)
+        level = 0.9 * worst(walk.gaps) if target.beta is None else target.beta * (1.0 - 1e-3)
+        cuts.add(target, walk.gaps, level, walk.G)
+        found = _closed(target, walk, cuts, deadline)
+        walk.move(found)
+        if found is not None and target.is_feasible(found[1]):
+            offer(*found)
         if walk.is_over or time.perf_counter() > deadline:
             return step
     return max_steps
 
 
 class _Walk:
-    """Where the descent is: the iterate, whether steps are elastic, how loosely programs are closed, the gains."""
+    """Where the descent is: the iterate, whether steps are elastic, the margin of β, what the last step gained."""
 
     def __init__(self, target: NeuronTarget, Y: Float64) -> None:
         self.target, self.Y = target, Y
         self.G = target.output(Y)
         self.gaps = target.gaps(self.G)
         yardstick = target.beta if target.beta is not None else max(worst(self.gaps), 1e-12)
-        self.loose, self.price = _LOOSE * yardstick, _CHEAPEST
-        self.cost, self.least, self.waited = np.inf, np.inf, 0
-        self.is_elastic = not target.is_feasible(self.gaps, 2.0 * self.slack)
+        self.margins = [margin * yardstick for margin in _MARGINS]
+        self.price, self.cost, self.least, self.waited = _CHEAPEST, np.inf, np.inf, 0
+        self.is_elastic = not target.is_feasible(self.gaps)
         self.is_over = False
 
     @property
     def slack(self) -> float:
         """How far the closed program may be off."""
-        return max(self.loose, self.target.slack)
+        return max(self.margins[0], self.target.slack)
 
     @property
-    def level(self) -> float:
-        """Differences beyond this become cuts."""
-        return self.target.beta * (1.0 - 1e-3) if self.target.beta is not None else 0.9 * worst(self.gaps)
+    def beta(self) -> float:
+        """What the program asks for."""
+        assert self.target.beta is not None
+        return self.target.beta * (1.0 - _TIGHT) if self.is_elastic else self.target.beta - self.margins[0]
 
     @property
-    def price_now(self) -> float | None:
-        """What violations cost in an elastic step."""
-        return self.price if self.is_elastic else None
+    def rounds(self) -> int:
+        """How often cuts may be added to one program."""
+        return _ROUNDS if not self.is_elastic else _DEAR_ROUNDS if self.price > _DEAR else _CHEAP_ROUNDS
 
-    def move(self, Y: Float64, gaps: Gaps) -> None:
-        """The next iterate; ``is_over`` where nothing more is to be gained."""
-        self.Y, self.G, self.gaps = Y, self.target.output(Y), gaps
-        if self.is_elastic:
+    def move(self, found: tuple[Float64, Gaps] | None) -> None:
+        """On to what the program found; ``is_over`` where nothing more is to be gained."""
+        if self.is_elastic and found is not None:
+            self._go(*found)
             self._after_elastic()
-            return
-        last, self.cost = self.cost, self.target.cost(Y, gaps)
-        is_feasible = self.target.is_feasible(gaps)
-        if self.loose == 0.0:
-            self.is_over = is_feasible and last - self.cost <= _STALLED * self.cost
-            self.is_elastic = not is_feasible
-        elif last - self.cost <= _NEARLY_STALLED * self.cost:
-            self.loose = 0.0
+        elif found is None or not self.target.is_feasible(found[1]):  # no solution this far inside, or never closed
+            self._next_margin()
+        else:
+            self._go(*found)
+            last, self.cost = self.cost, self.target.cost(*found)
+            if last - self.cost <= max(_STALLED, self.margins[0] * _STALLED_AT_MARGIN) * self.cost:
+                self._next_margin()
+
+    def _go(self, Y: Float64, gaps: Gaps) -> None:
+        self.Y, self.G, self.gaps = Y, self.target.output(Y), gaps
+
+    def _next_margin(self) -> None:
+        """A smaller margin; after the last the descent is over."""
+        self.is_over = len(self.margins) == 1
+        self.margins = self.margins[1:] or self.margins
 
     def _after_elastic(self) -> None:
         """Feasible: on without prices. Else dearer; over where the violation has stopped falling."""
-        if self.target.is_feasible(self.gaps, max(self.loose, self.target.slack)):
-            self.is_elastic, self.cost = False, np.inf
+        if self.target.is_feasible(self.gaps):
+            self.is_elastic = False
             return
         excess = worst(self.gaps) - (self.target.beta or 0.0)
         self.waited = 0 if excess < _LEAST_PROGRESS * self.least else self.waited + 1
@@ -249,33 +253,31 @@ class _Walk:
         self.price = min(3.0 * self.price, _DEAREST)
 
 
-def _closed(
-    target: NeuronTarget, Y0: Float64, cuts: _Cuts, slack: float, price: float | None, deadline: float
-) -> tuple[Float64, Gaps] | None:
-    """The program linearised at Y₀, with cuts until the oracle finds none; None where it has no solution."""
-    G0, found = target.output(Y0), None
-    size = 1.0 / (float(np.linalg.norm(Y0)) or 1.0)
-    for _ in range(_ROUNDS if price is None else _ELASTIC_ROUNDS):
+def _closed(target: NeuronTarget, walk: _Walk, cuts: _Cuts, deadline: float) -> tuple[Float64, Gaps] | None:
+    """The program linearised at the iterate, with cuts until the oracle finds none; None where it has no solution."""
+    G0, found = walk.G, None
+    size = 1.0 / (float(np.linalg.norm(walk.Y)) or 1.0)
+    for _ in range(walk.rounds):
         A, r = cuts.program(target, G0)
         if target.beta is None:
             y, multipliers, t = least_penalised(A, r, target.kappa)
-        elif price is None:
-            t = target.beta
+        elif walk.is_elastic:
+            t = walk.beta
+            y, multipliers = least_elastic(A, r - t, walk.price, (walk.Y if found is None else found[0]).ravel())
+        else:
+            t = walk.beta
             solved = least_norm(A, r - t, size)
             if solved is None:
                 return None
             y, multipliers = solved
-        else:
-            t = target.beta * (1.0 - _TIGHT)
-            y, multipliers = least_elastic(A, r - t, price, (Y0 if found is None else found[0]).ravel())
         Y = y.reshape(target.shape)
         cuts.age(multipliers)
         G = target.output(Y)
         gaps = target.gaps(G)
         found = Y, gaps
-        if worst(gaps) <= t + slack or time.perf_counter() > deadline:
+        if worst(gaps) <= t + walk.slack or time.perf_counter() > deadline:
             break
-        if not cuts.add(target, gaps, t + 0.5 * slack, G):
+        if not cuts.add(target, gaps, t + 0.5 * walk.slack, G):
             break
     return found
 

@@ -17,6 +17,7 @@ from convexwgan.solvers.conic import ConicModel, ConicResult, ConicStatus, run
 from convexwgan.solvers.conic.normal_noise import normal_noise_phase_one, normal_noise_program
 from convexwgan.solvers.population.solve import range_of
 from convexwgan.solvers.run import Limits
+from convexwgan.solvers.thin_noise import Search, thin_weights
 from convexwgan.theory.candidate import Candidate, Neurons
 from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form
@@ -48,15 +49,18 @@ class _Game:
         """New neurons, and −u with every u: c‖Wu‖ is the same at both, so that both constraints bind it."""
         both = np.concatenate([U, -U])
         self.U = both if len(self.U) == 0 else np.concatenate([self.U, both])
-        self.h = np.concatenate([self.h, relu_sum(self.X, self.weights, both)])
+        self.h = np.concatenate([self.h, self.support(both)])
 
-    def excess(self, S: Float64, starts: int = 24) -> tuple[Float64, float, float]:
-        """Neurons that tell more than β apart (k, d), the largest difference, and (h − β)₊² − c²uᵀSu at its worst."""
-        W = root_of(S, len(S))
+    def support(self, U: Float64) -> Float64:
+        """h_X at the rows of U."""
+        return relu_sum(self.X, self.weights, U)
+
+    def excess(self, W: Float64, starts: int = 24) -> tuple[Float64, float, float]:
+        """Neurons that tell more than β apart (k, d), the largest difference, and (h − β)₊² − c²‖Wu‖² at its worst."""
         found = [normal_maxima(self.X, self.weights, W, sign, starts=starts) for sign in (1.0, -1.0)]
         points = np.concatenate([side.points[side.values > self.beta] for side in found])
         u = found[0].points
-        missing = np.maximum(relu_sum(self.X, self.weights, u) - self.beta, 0.0) ** 2 - normal_support(W, u) ** 2
+        missing = np.maximum(self.support(u) - self.beta, 0.0) ** 2 - normal_support(W, u) ** 2
         return points, max(float(side.values[0]) for side in found), float(missing.max())
 
 
@@ -94,40 +98,31 @@ def solve_normal_noise(form: Form, data: GameData, limits: Limits, callback: Cal
     if found.status in (ConicStatus.INFEASIBLE, ConicStatus.FAILED) and found.stopped is None:
         ray = _ray(found.inner, game.beta, limits)
         if ray is not None:
-            neurons = Neurons(ray.u @ basis.T, ray.v * unit)
-            reason = "no Gaussian output is within β_d on the neurons of a ray"
-            return Candidate(infeasible=reason, neurons=neurons, stats=found.stats)
+            reason, moved = "no Gaussian output is within β_d on the neurons of a ray", Neurons(ray.u @ basis.T, ray.v)
+            return Candidate(infeasible=reason, neurons=moved, stats=found.stats)
         found = _Cuts(game, limits, 0.0, began, report).run()  # perhaps only for want of the margin
-    W = None if found.S is None else _weights(game, found, rows)
+    W = None if found.S is None else _weights(found, rows)
     weights = None if W is None else W @ basis.T * unit
-    stopped = found.stopped or (found.status.value if found.S is None else None)
+    late = limits.time_limit is not None and time.perf_counter() - began > limits.time_limit
+    stopped = found.stopped or ("time_limit" if late else found.status.value if found.S is None else None)
     neurons = None if found.v is None else _neurons(found, basis, value_unit / unit)
     return Candidate(weights=weights, neurons=neurons, stopped=stopped, stats=found.stats)
 
 
-def _weights(game: _Game, found: _Cuts, rows: int) -> Float64 | None:
-    """W (rows, r) with WᵀW = S; with noise of too few dimensions its best approximation, longer if that is feasible.
-
-    The excess h_X − c‖tWu‖ falls in t and c‖tWu‖ − h_X rises: the smallest t for which the first is at most β.
-    """
+def _weights(found: _Cuts, rows: int) -> Float64 | None:
+    """W (rows, r) with WᵀW = S; with noise of too few dimensions a feasible one that is searched for, or None."""
     assert found.S is not None
-    W = root_of(found.S, rows)
-    lost = np.linalg.eigvalsh(found.S)[: max(len(found.S) - rows, 0)]
-    if float(lost.clip(0.0).sum()) == 0.0:
+    W, inner, limits = root_of(found.S, rows), found.inner, found.limits
+    if float(np.linalg.eigvalsh(found.S)[: max(len(found.S) - rows, 0)].clip(0.0).sum()) == 0.0:
+        return W
+    deadline = np.inf if limits.time_limit is None else found.began + limits.time_limit
+    if inner.excess(W, _THOROUGH)[1] <= found.limit:
         return W
 
-    def excess(t: float, sign: float) -> float:
-        return float(normal_maxima(game.X, game.weights, t * W, sign, starts=_THOROUGH).values[0])
+    def look(W: Float64, starts: int) -> tuple[Float64, float]:
+        return inner.excess(W, starts)[:2]
 
-    low, high = 1.0, 2.0
-    if excess(low, 1.0) > found.limit:
-        if excess(high, 1.0) > found.limit:
-            return None
-        for _ in range(30):
-            middle = 0.5 * (low + high)
-            low, high = (low, middle) if excess(middle, 1.0) <= found.limit else (middle, high)
-        W = high * W
-    return W if excess(1.0, -1.0) <= found.limit else None
+    return thin_weights(Search(inner.U, inner.h, inner.support, look, found.limit, inner.beta, limits, deadline), W)
 
 
 def relaxed_program(form: Form, data: GameData, natural: bool) -> ConicModel:
@@ -149,10 +144,13 @@ def _game_of(data: GameData) -> tuple[_Game, Float64, float]:
 
 
 def _neurons(found: _Cuts, basis: Float64, unit: float) -> Neurons:
-    """In the user's coordinates and units, without those that carry next to nothing."""
+    """In the user's coordinates and units, each once, without those that carry next to nothing."""
     assert found.v is not None
-    kept = np.abs(found.v) > _IDLE * np.abs(found.v).max(initial=0.0)
-    return Neurons(found.inner.U[: len(found.v)][kept] @ basis.T, unit * found.v[kept])
+    U = found.inner.U[: len(found.v)]
+    _, first, group = np.unique(np.round(U, 12), axis=0, return_index=True, return_inverse=True)
+    v = np.bincount(group.ravel(), weights=found.v, minlength=len(first))
+    kept = np.abs(v) > _IDLE * np.abs(v).max(initial=0.0)
+    return Neurons(U[first][kept] @ basis.T, unit * v[kept])
 
 
 def _first_neurons(game: _Game, rng: np.random.Generator) -> None:
@@ -247,12 +245,12 @@ class _Cuts:
         """
         self.lower = float(np.trace(S))
         self.v = neuron_weights(replace(self.inner, beta=self.game.beta), result)
-        points, largest, missing = self.inner.excess(S)
+        points, largest, missing = self.inner.excess(root_of(S, len(S)))
         if largest > self.limit and missing > 0.0:
             S = S + 1.0001 * missing / NORMAL_MEAN**2 * np.eye(len(S))
-            largest = self.inner.excess(S)[1]
+            largest = self.inner.excess(root_of(S, len(S)))[1]
         if largest <= self.limit and len(S) > EXACT_DIMENSION:  # before it is believed
-            more, largest, _ = self.inner.excess(S, _THOROUGH)
+            more, largest, _ = self.inner.excess(root_of(S, len(S)), _THOROUGH)
             points = np.concatenate([points, more])
         if self.S is None or (largest <= self.limit and np.trace(S) < self.cost):
             self.S, self.cost = S, float(np.trace(S)) if largest <= self.limit else np.inf

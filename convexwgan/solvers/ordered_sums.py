@@ -21,6 +21,9 @@ from convexwgan.arrays import Float64
 from convexwgan.geometry.majorization import bottom_sums
 
 Integers = npt.NDArray[np.int64]
+_FEW = 64
+_CLOSE = 1e-14
+"""Rows at a time, and by how much, in units of the largest b, a row may be missed."""
 
 
 class Rows(NamedTuple):
@@ -125,24 +128,39 @@ def least_point(rows: Rows, beta: float) -> LeastPoint:
 
     Reference: Lawson and Hanson, Solving Least Squares Problems (1974), Chapter 23.
     """
-    from scipy.optimize import nnls
-
     b = rows.b + beta * rows.relief
     lengths = np.linalg.norm(rows.A, axis=1)
     lengths[lengths == 0.0] = 1.0
     A, b = rows.A / lengths[:, None], b / lengths
     unit = float(np.abs(b).max()) or 1.0
-    E = np.concatenate([A.T, b[None, :] / unit])
+    chosen = np.unique(np.linspace(0, len(b) - 1, _FEW, dtype=np.int64)) if len(b) > 2 * _FEW else np.arange(len(b))
+    while True:  # a few rows at a time: those that are violated most join
+        u = np.zeros(len(b))
+        u[chosen], c = _solved(A[chosen], b[chosen] / unit)
+        if c is None:
+            return LeastPoint(None, u / lengths)
+        missed = b / unit - A @ c
+        missed[chosen] = 0.0
+        worst = np.argpartition(missed, -min(len(b), _FEW // 4))[-_FEW // 4 :]
+        worst = worst[missed[worst] > _CLOSE]
+        if len(worst) == 0:
+            return LeastPoint(unit * c, u / lengths)
+        chosen = np.union1d(chosen, worst)
+
+
+def _solved(A: Float64, b: Float64) -> tuple[Float64, Float64 | None]:
+    """(u, c) of the least distance program with these rows; c None where they have no common point."""
+    from scipy.optimize import nnls
+
+    E = np.concatenate([A.T, b[None, :]])
     target = np.zeros(len(E))
     target[-1] = 1.0
     try:
         u, residual = nnls(E, target, maxiter=30 * len(E) + 100)
     except RuntimeError:  # too many steps: no price is claimed, so that the cone is split further
-        return LeastPoint(np.zeros(A.shape[1]), np.zeros(len(b)))
-    slack = 1.0 - float(b @ u) / unit
-    if residual <= 1e-9 or slack <= 1e-16:
-        return LeastPoint(None, u / lengths)
-    return LeastPoint(unit * (A.T @ u) / slack, u / lengths)
+        return np.zeros(len(b)), np.zeros(A.shape[1])
+    slack = 1.0 - float(b @ u)
+    return u, None if residual <= 1e-9 or slack <= 1e-16 else A.T @ u / slack
 
 
 def least_value(rows: Rows, beta: float, u: Float64) -> float:
@@ -152,3 +170,74 @@ def least_value(rows: Rows, beta: float, u: Float64) -> float:
     if gain <= 0.0:
         return 0.0
     return 0.5 * (gain / size) ** 2 if size > 0.0 else np.inf
+
+
+@dataclass(frozen=True)
+class Goal:
+    """min ½‖c‖² s.t. dist ≤ β, or with a price p in place of β (norm bound, p = 1/β_g) min ½‖c‖² + p·dist."""
+
+    beta: float | None
+    price: float = 0.0
+
+    def cost(self, game: OrderedSums, c: Float64) -> float:
+        """What c costs, inf where it is too far."""
+        dist = game.dist(c)
+        if self.beta is None:
+            return 0.5 * float(c @ c) + self.price * dist
+        return 0.5 * float(c @ c) if dist <= self.beta * (1.0 + 1e-9) else np.inf
+
+    def point(self, rows: Rows) -> tuple[LeastPoint, float]:
+        """The least point, and the distance t at which it is one: β, or where a longer t costs as much as it saves."""
+        if self.beta is not None:
+            return least_point(rows, self.beta), self.beta
+        low, high = 0.0, float(np.maximum(rows.b, 0.0).max())  # at t = high c = 0 will do
+        below, above = least_point(rows, low), least_point(rows, high)
+        if self._saved(rows, below) <= self.price:
+            return below, low
+        for _ in range(40):
+            middle = 0.5 * (low + high)
+            point = least_point(rows, middle)
+            if self._saved(rows, point) > self.price:
+                low, below = middle, point
+            else:
+                high, above = middle, point
+            if high - low <= 1e-11 * high:
+                break
+        return LeastPoint(above.c, self._mixed(rows, below, above)), high
+
+    def _mixed(self, rows: Rows, below: LeastPoint, above: LeastPoint) -> Float64:
+        """Prices of total p between those of two neighbouring distances, where −d(½‖c‖²)/dt jumps.
+
+        Where nothing is as near as the first its prices are a ray, of which as much is added as p allows.
+        """
+        few, many = self._saved(rows, above), self._saved(rows, below)
+        own, total = _of_total(rows, above.u, few), -float(rows.relief @ below.u)
+        if below.c is None:
+            return own + below.u * ((self.price - few) / total) if total > 0.0 else own
+        share = min(1.0, max(0.0, (self.price - few) / (many - few))) if many > few else 0.0
+        return own + share * (_of_total(rows, below.u, many) - own)
+
+    @staticmethod
+    def _saved(rows: Rows, point: LeastPoint) -> float:
+        """−d(½‖c‖²)/dt, the prices of dist: inf where nothing is as near as t."""
+        if point.c is None:
+            return np.inf
+        size = float(np.linalg.norm(rows.A.T @ point.u))
+        total = -float(rows.relief @ point.u)
+        return total * float(np.linalg.norm(point.c)) / size if size > 0.0 else 0.0
+
+    def bound(self, rows: Rows, u: Float64) -> float:
+        """What the prices u prove of the cost: with a price on dist s·Σu ≤ p in place of −βΣu."""
+        if self.beta is not None:
+            return least_value(rows, self.beta, u)
+        gain, size, total = float(rows.b @ u), float(np.linalg.norm(rows.A.T @ u)), -float(rows.relief @ u)
+        if gain <= 0.0 or total <= 0.0:
+            return 0.0
+        s = min(self.price / total, gain / size**2 if size > 0.0 else np.inf)
+        return s * gain - 0.5 * (s * size) ** 2
+
+
+def _of_total(rows: Rows, u: Float64, total: float) -> Float64:
+    """u scaled so that the prices of dist sum to ``total``."""
+    found = -float(rows.relief @ u)
+    return u * (total / found) if found > 0.0 else u

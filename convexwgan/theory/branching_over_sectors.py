@@ -21,7 +21,8 @@ class BranchingOverSectors(Reduction):
     cost = 1000.0
 
     def accepts(self, form: Form) -> Acceptance:
-        if form.stage is not Stage.DISTANCE or form.discriminator.bias:  # a bias moves the breakpoints off the origin
+        """Whether the convex–concave procedure has the pair too, under weight decay and without bias."""
+        if form.stage is Stage.PENALTY or form.discriminator.bias:
             return ELSEWHERE
         return FreePiecewiseMeans().accepts(form)
 

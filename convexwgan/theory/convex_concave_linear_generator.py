@@ -23,8 +23,10 @@ class LinearPiecewiseMeans(Reduction):
     def accepts(self, form: Form) -> Acceptance:
         if form.stage not in (Stage.DISTANCE, Stage.PENALTY) or form.discriminator.kind != "relu":
             return ELSEWHERE
-        if not form.is_linear or form.population:
+        if not form.is_linear:
             return ELSEWHERE
+        if form.population:
+            return no("piecewise means are taken over sampled noise; draw a sample: Latent.normal(dim).draw(n, rng)")
         if form.line:  # one feature: cones of weights close the bracket
             return ELSEWHERE
         if not form.regularizer.is_quadratic:

@@ -17,6 +17,7 @@ class MeanMatching(Reduction):
     claim = "dist_D(X, G) = ‖m − s‖₂"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether the discriminator is linear and has been eliminated."""
         return (
             YES if form.stage in (Stage.DISTANCE, Stage.PENALTY) and form.discriminator.kind == "linear" else ELSEWHERE
         )

@@ -18,6 +18,7 @@ class CovarianceMatching(Reduction):
     claim = "dist_D(X, G) = ‖M − S‖₂"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether the discriminator is quadratic without skip and has been eliminated."""
         quadratic = form.discriminator.kind == "quadratic" and not form.discriminator.skip
         return YES if form.stage in (Stage.DISTANCE, Stage.PENALTY) and quadratic else ELSEWHERE
 

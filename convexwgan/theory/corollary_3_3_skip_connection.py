@@ -17,6 +17,7 @@ class MeanAndCovarianceMatching(Reduction):
     claim = "dist_D(X, G) = ‖M − S‖₂ and s = m"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether the discriminator is quadratic with a skip and has been eliminated."""
         return YES if form.stage in (Stage.DISTANCE, Stage.PENALTY) and form.discriminator.skip else ELSEWHERE
 
     def apply(self, form: Form) -> Form:

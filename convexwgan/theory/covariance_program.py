@@ -18,6 +18,7 @@ class CovarianceProgram(MomentReduction):
     cost = 100.0
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether second moments are matched under ``Regularizer.output`` by outputs linear in their weights."""
         stages = (Stage.COVARIANCE, Stage.MEAN_COVARIANCE)
         if form.stage not in stages or not (form.is_free or form.is_linear) or form.regularizer.kind != "output":
             return ELSEWHERE

@@ -18,6 +18,7 @@ class CovarianceSaddle(MomentReduction):
     cost = 1000.0
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether second moments are matched under ``Regularizer.output``, with no skip."""
         reached = form.is_free or form.is_linear
         return YES if form.stage is Stage.COVARIANCE and reached and form.regularizer.kind == "output" else ELSEWHERE
 

@@ -17,6 +17,7 @@ class NormBoundThreshold(MomentReduction):
     claim = "S = (M − σ²_{j+1})₊ with j = min(⌊2/β_g⌋, rank)"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether second moments are matched under a norm bound and paid for by the output."""
         ours = form.stage is Stage.COVARIANCE and form.discriminator.norm_bound and (form.is_free or form.is_linear)
         if not ours or (form.regularizer.kind == "weights" and form.is_linear):
             return ELSEWHERE

@@ -20,6 +20,7 @@ class FreeThreshold(MomentReduction):
     claim = "G* = L(Σ² − β_d I)₊^½ Vᵀ for any L with LᵀL = I"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether second moments are matched by free outputs under weight decay."""
         if form.stage is not Stage.COVARIANCE or not form.is_free or form.discriminator.norm_bound:
             return ELSEWHERE
         return YES if form.regularizer.kind == "output" else convex_in_S_only(form)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convexwgan.theory.data import GameData
+from convexwgan.theory.forms import NOT_CONVEX
 from convexwgan.theory.reduction import Condition
 from convexwgan.theory.routes import Route
 
@@ -71,7 +72,7 @@ def explain_route(route: Route, data: GameData | None, predicted_memory: int) ->
         )
         for step, after in zip(route.steps, forms[1:], strict=True)
     )
-    convex = all(step.exactness == "exact" for step in steps)
+    convex = all(step.exactness == "exact" for step in steps) and route.last.stage not in NOT_CONVEX
     return Explanation(forms[0].formula, steps, convex, route.method, route.last.stage.value, predicted_memory)
 
 

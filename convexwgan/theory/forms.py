@@ -57,6 +57,7 @@ CLOSED_FORMS = frozenset(
     }
 )
 CONIC_FORMS = frozenset(stage for stage in Stage if stage.name.endswith("_PROGRAM"))
+NOT_CONVEX = frozenset({Stage.JOINT_WEIGHTS, Stage.CONVEX_CONCAVE, Stage.SECTOR_TREE, Stage.LINE_CONES})
 SADDLE_FORMS = frozenset({Stage.COVARIANCE_SADDLE, Stage.LINE_SADDLE})
 
 

@@ -11,7 +11,7 @@ class GaussianNoise(Reduction):
     """E(zᵀWu)₊ = c‖Wu‖ for z ~ N(0, I), c = 1/√(2π): the generator's zonotope is an ellipsoid.
 
     Squared, |h_X(u) − c‖Wu‖| ≤ β_d says (h_X(u) − β_d)₊² ≤ c²uᵀSu ≤ (h_X(u) + β_d)² on ‖u‖ = 1, linear in S = WᵀW,
-    and E‖Wᵀz‖² = ‖W‖_F² = tr S. Every S ⪰ 0 on the range of the data is some WᵀW where the noise has as many dimensions.
+    and E‖Wᵀz‖² = ‖W‖_F² = tr S. Every S ⪰ 0 on the range of the data is a WᵀW where the noise has as many dimensions.
     """
 
     name = "Gaussian noise makes piecewise mean matching a semidefinite program"

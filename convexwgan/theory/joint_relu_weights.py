@@ -22,6 +22,7 @@ class JointReluWeights(Reduction):
     exactness = "upper"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether a ReLU network matches second moments and pays for its own weights, on sampled noise."""
         if form.generator.kind != "relu" or form.stage is not Stage.COVARIANCE or form.regularizer.of != "weights":
             return ELSEWHERE
         if form.regularizer.kind != "weights":

@@ -81,13 +81,14 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
     _ordered(solution.bound, solution.value, slack, "bound ≤ value")
     if solution.generator is None or data.wgan.regularizer.kind == "custom":
         return
-    is_relu, has_bias = data.wgan.players[0].kind == "relu", data.wgan.players[0].bias
+    is_relu, kind = data.wgan.players[0].kind == "relu", data.wgan.players[1].kind
     if is_relu and data.is_population:
         law = broken_normal_law(data, solution, slack)
         if law is not None:
             raise AssertionError(f"weak duality is broken: {law}")
         return
-    if data.wgan.players[1].kind == "distribution" or (is_relu and not has_bias):
+    is_line = data.wgan.players[0].bias and data.dim == 1
+    if kind == "distribution" or (is_relu and not is_line):
         _check_measure_duality(data, solution, slack)
         return
     if is_relu:
@@ -113,14 +114,16 @@ def check_weak_duality(problem: ProblemLike, solution: SolutionLike) -> None:
 def _check_measure_duality(data: GameData, solution: SolutionLike, slack: float) -> None:
     """The same law where the generator is a distribution and neurons are ReLUs."""
     rng, generator, adversary = np.random.default_rng(0), solution.generator, solution.discriminator
-    if data.wgan.players[1].kind == "distribution":
+    kind, pays_weights = data.wgan.players[1].kind, data.wgan.regularizer.kind == "weights"
+    if kind == "distribution":
         atoms, p = to_numpy64(generator.atoms), to_numpy64(generator.weights)
     else:  # n_f samples are a distribution of equal masses
-        atoms, p = to_numpy64(generator.weights), np.full(data.n_fake, 1.0 / data.n_fake)
+        atoms, p = to_numpy64(generator.output), np.full(data.n_fake, 1.0 / data.n_fake)
+    extra = _weights_less_output(data, generator, atoms) if pays_weights else 0.0
     for weight in (0.0, *rng.uniform(0.0, 1.0, RIVALS)):
-        payoff = measure_payoff(data, atoms, p, *rival_neurons(data, weight, rng))
+        payoff = measure_payoff(data, atoms, p, *rival_neurons(data, weight, rng)) + extra
         _ordered(payoff, solution.value, slack, "L(D, ν*) ≤ value for every D")
-    if adversary is None:
+    if adversary is None or pays_weights:
         return
     u = to_numpy64(adversary.u) if adversary.b is None else np.column_stack([adversary.u, adversary.b])
     v = to_numpy64(adversary.v)
@@ -128,6 +131,12 @@ def _check_measure_duality(data: GameData, solution: SolutionLike, slack: float)
     for size in (0.0, *10.0 ** rng.uniform(-6.0, 0.5, RIVALS)):
         payoff = measure_payoff(data, *rival_measure(atoms, size, rng), u, v)
         _ordered(solution.bound, payoff, slack, "bound ≤ L(D*, ν) for every ν")
+
+
+def _weights_less_output(data: GameData, generator: Any, G: Float64) -> float:
+    """What weights cost beyond what their output would."""
+    W, strength = to_numpy64(generator.weights), data.wgan.regularizer.strength
+    return 0.5 * strength * (float(np.vdot(W, W)) - data.fake_weight * float(np.vdot(G, G)))
 
 
 @dataclass(frozen=True)

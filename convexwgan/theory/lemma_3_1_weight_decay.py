@@ -17,6 +17,7 @@ class WeightDecay(Reduction):
     claim = "the inner maximum is 0 when dist_D(X, G) ≤ β_d and infinite otherwise"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether the game is the user's own and its discriminator under weight decay."""
         return YES if form.stage is Stage.GAME and not form.discriminator.norm_bound else ELSEWHERE
 
     def apply(self, form: Form) -> Form:

@@ -14,6 +14,7 @@ class NormBound(Reduction):
     claim = "the inner maximum is dist_D(X, G), attained by one neuron"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether the game is the user's own and its discriminator under a norm bound."""
         return YES if form.stage is Stage.GAME and form.discriminator.norm_bound else ELSEWHERE
 
     def apply(self, form: Form) -> Form:

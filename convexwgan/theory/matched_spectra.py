@@ -22,6 +22,7 @@ class MatchedSpectra(MomentReduction):
     claim = "the W of eq 15 also has the least weights; value (β_g/2) Σ(σ_i² − β_d)₊/λ_i"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether second moments are matched by a linear generator that pays for its weights."""
         ours = form.stage is Stage.COVARIANCE and form.is_linear and form.regularizer.kind == "weights"
         return YES if ours else ELSEWHERE
 

@@ -18,6 +18,7 @@ class MeanShrinkage(Reduction):
     claim = "s = m(1 − β_d/‖m‖)₊"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether means are matched by outputs linear in their weights under a squared cost."""
         if form.stage is not Stage.MEAN or not (form.is_free or form.is_linear):
             return ELSEWHERE
         if not form.regularizer.is_quadratic:

@@ -19,6 +19,7 @@ class MeanZonotope(Reduction):
     claim = "value β_g(‖m‖ − β_d)₊/φ*, φ* = max_{‖u‖≤1} 1ᵀ(Zu)₊"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether a ReLU network matches means and pays for its own weights, on sampled noise."""
         if form.generator.kind != "relu" or form.stage is not Stage.MEAN or form.regularizer.of != "weights":
             return ELSEWHERE
         if form.regularizer.kind != "weights":

@@ -21,6 +21,7 @@ class MomentProgram(MomentReduction):
     cost = 100.0
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether first and second moments are matched jointly by outputs linear in their weights."""
         ours = form.stage is Stage.MOMENTS and (form.is_free or form.is_linear)
         return YES if ours else ELSEWHERE
 

@@ -28,7 +28,7 @@ class OrderedCones(Reduction):
     cost = 200.0
 
     def accepts(self, form: Form) -> Acceptance:
-        """Whether the outputs are linear in weights that a square pays for, on sampled noise, under weight decay."""
+        """Whether the outputs are linear in weights that a square pays for, on sampled noise."""
         if form.stage not in (Stage.DISTANCE, Stage.PENALTY) or not form.line or form.lifted:
             return ELSEWHERE
         if form.generator.kind not in ("linear", "polynomial"):
@@ -37,8 +37,6 @@ class OrderedCones(Reduction):
             return no("the outputs are numbers on sampled noise; draw a sample with Latent.normal(dim).draw(n, rng)")
         if not form.regularizer.is_quadratic:
             return no("cones of weights are bounded under Regularizer.output and Regularizer.weights")
-        if form.stage is Stage.PENALTY:
-            return no("cones of weights are bounded under weight decay; take beta= in place of norm_bound=True")
         return YES
 
     def apply(self, form: Form) -> Form:
@@ -54,5 +52,8 @@ class OrderedCones(Reduction):
         if form.regularizer.kind == "weights":
             strength /= float(data.latent_spectrum.values[0]) if data.rank else 1.0
         x = to_numpy64(data.X)[:, 0]
-        spread = least_spread(x, data.beta / data.real_weight)
+        beta = candidate.multipliers.get("beta") if form.discriminator.norm_bound else data.beta
+        if beta is None:
+            return candidate
+        spread = least_spread(x, float(beta) / data.real_weight)
         return candidate.having(neurons=line_neurons(spread, x, data, Regularizer.output(strength)))

@@ -20,6 +20,7 @@ class PopulationGame(Reduction):
     cost = 50.0
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether a distribution faces ReLU neurons and pays for its second moment."""
         if form.stage not in (Stage.DISTANCE, Stage.PENALTY) or form.generator.kind != "distribution":
             return ELSEWHERE
         if form.discriminator.kind != "relu":

@@ -146,7 +146,7 @@ def _missing_theorem(form: Form) -> str:
     if discriminator.kind == "relu":
         return (
             "a ReLU discriminator matches piecewise means (Corollary 3.4), a game that this version does not solve yet "
-            "but for one feature and neurons with bias (Theorem 2.2)"
+            "with these outputs"
         )
     if generator.kind == "relu":
         return "a ReLU generator needs a second convex program (Theorem 2.1) that this version does not solve yet"

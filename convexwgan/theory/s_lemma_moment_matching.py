@@ -23,6 +23,7 @@ class MomentMatching(Reduction):
     claim = "dist_D(X, G) ≤ β is two linear matrix inequalities in (S, s, λ±)"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether the discriminator is polynomial and the cost a function of the moments."""
         if form.stage not in (Stage.DISTANCE, Stage.PENALTY) or form.discriminator.kind != "polynomial":
             return ELSEWHERE
         if form.regularizer.kind != "output":

@@ -24,6 +24,7 @@ class ShiftedThreshold(MomentReduction):
     claim = "S = mmᵀ/ρ + (C − β_d)₊ with C = M − mmᵀ/ρ"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether mean and covariance are matched by outputs linear in their weights."""
         if form.stage is not Stage.MEAN_COVARIANCE or not (form.is_free or form.is_linear):
             return ELSEWHERE
         if form.regularizer.kind == "output":

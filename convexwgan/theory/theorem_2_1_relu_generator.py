@@ -25,6 +25,7 @@ class ReluGenerator(Reduction):
     claim = "first the output G*, then the least weights with (ZW₁)₊W₂ = G*"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether a ReLU generator has outputs to be found first, on sampled noise."""
         if form.generator.kind != "relu" or form.lifted or not (form.stage in _MATCHING or form.is_piecewise):
             return ELSEWHERE
         if form.line:  # one feature: Theorem 2.2 sorts the outputs

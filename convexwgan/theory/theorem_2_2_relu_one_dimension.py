@@ -25,6 +25,7 @@ class SortedOutputs(Reduction):
     cost = 100.0
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether the outputs are numbers that may be sorted."""
         return accepted_on_the_line(form)
 
     def apply(self, form: Form) -> Form:
@@ -50,6 +51,7 @@ class LeastSpreadOutput(Reduction):
     claim = "the same sorted w is optimal for every convex R_g that permutations and changes of sign leave alone"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether the outputs may be sorted, n_f is a multiple of n_r and the cost has its minimiser in closed form."""
         answer = accepted_on_the_line(form)
         if answer and form.line != "nested":
             return no("n_f is no multiple of n_r, so that the largest convex function has kinks between the outputs")

@@ -16,6 +16,7 @@ class ConvexInWeights(Reduction):
     cost = 100.0
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether means are matched by outputs linear in their weights, under any convex cost that has samples."""
         if form.stage is not Stage.MEAN or not (form.is_free or form.is_linear):
             return ELSEWHERE
         if form.population and form.regularizer.of == "output" and not form.regularizer.is_quadratic:

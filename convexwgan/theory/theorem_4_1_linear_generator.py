@@ -17,6 +17,7 @@ class LinearThreshold(MomentReduction):
     claim = "W* = (ZᵀZ)^{−½}(Σ² − β_d I)₊^½ Vᵀ when rank(Z) ≥ k"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether second moments are matched by a linear generator under weight decay, paid for by the output."""
         if form.stage is not Stage.COVARIANCE or not form.is_linear or form.discriminator.norm_bound:
             return ELSEWHERE
         if form.regularizer.kind == "weights":

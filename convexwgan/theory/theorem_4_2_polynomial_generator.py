@@ -21,6 +21,7 @@ class PolynomialGenerator(Reduction):
     claim = "G = σ(ZW₁)W₂ reaches exactly the outputs Z̃W̃"
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether the generator is polynomial and its noise not yet lifted."""
         is_met = form.stage in _MATCHING or form.is_piecewise
         ours = form.generator.kind == "polynomial" and not form.lifted and is_met
         return YES if ours else ELSEWHERE

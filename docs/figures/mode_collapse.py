@@ -47,7 +47,7 @@ def law(name: str, generator: Any) -> tuple[Floats, Floats]:
 
 def panel(name: str, X: Floats, beta: float) -> tuple[dict[str, Any], tuple[Floats, Floats]]:
     start = time.perf_counter()
-    solution = game(name, X, beta).solve(time_limit=15.0, tol=1e-4)
+    solution = game(name, X, beta).solve(time_limit=120.0, tol=1e-3)
     seconds = time.perf_counter() - start
     points, p = law(name, solution.generator)
     angle = 2 * np.pi * np.arange(MODES) / MODES

@@ -77,7 +77,7 @@ def test_an_optimal_generator_has_no_distance() -> None:
 
 
 def relu_games() -> dict[str, Problem]:
-    """ReLU discriminators that have a certified bound: with bias on the line, without in the plane."""
+    """ReLU discriminators that have a certified bound, on the line and in the plane."""
     x, Z = np.random.default_rng(1).standard_normal((6, 1)), Latent.normal(2).draw(6, rng=0)
     line, plane = Discriminator.relu(beta=1.5, bias=True), Discriminator.relu(beta=0.6)
     return {
@@ -86,13 +86,14 @@ def relu_games() -> dict[str, Problem]:
         "line, linear": Problem(line + Generator.linear(), x, Z),
         "line, linear, weights": Problem(line + Generator.linear() + Regularizer.weights(1.0), x, Z),
         "plane, free": Problem(plane + Generator.free(), data(6)),
+        "plane, linear": Problem(Discriminator.relu(beta=3.0) + Generator.linear(), data(6), Z),
     }
 
 
 @pytest.mark.parametrize("name", relu_games())
 def test_distance_from_the_certified_bound_is_a_number_for_relu_discriminators(name: str) -> None:
     problem = relu_games()[name]
-    solution, run = problem.solve(), descend_ascend(problem, replace(SHORT, steps=300))
+    solution, run = problem.solve(time_limit=3.0), descend_ascend(problem, replace(SHORT, steps=300))
     assert solution.bound > 0.0
     certificate, verdict = verify(problem, run), run.distance(problem, solution.bound)
     dist, beta = problem.dist(run.output).value, problem.wgan.players[0].beta

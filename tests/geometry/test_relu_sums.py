@@ -14,6 +14,7 @@ from convexwgan.errors import InputError
 from convexwgan.geometry.relu_planes import affine_maxima, lifted, quadratic_maxima
 from convexwgan.geometry.relu_sums import relu_sum, sphere_maxima
 from convexwgan.geometry.rounding import rounded_counts, rounded_measure
+from convexwgan.geometry.spheres import evaluate, maxima
 
 Array = np.ndarray[Any, Any]
 
@@ -27,6 +28,10 @@ def case(seed: int, n: int, d: int) -> tuple[Array, Array]:
     if seed % 3 == 2:
         rows = np.round(2 * rows)
     return rows, rng.standard_normal(len(rows))
+
+
+def size_of(rows: Array, w: Array) -> float:
+    return float(np.abs(w) @ np.linalg.norm(rows, axis=1))
 
 
 def directions(d: int, count: int = 40_000) -> Array:
@@ -80,6 +85,38 @@ def test_no_point_beats_the_quadratic_maxima_and_the_proven_bound_is_tight(d: in
     assert found.values[0] >= values.max() - 1e-9
     upper = quadratic_upper(neurons, lam, kappa, float(found.values[0]), 1e-7)
     assert found.values[0] - 1e-9 <= upper <= found.values[0] + 1.1e-7
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(2, 12))
+def test_both_oracles_of_space_agree(seed: int, n: int) -> None:
+    rows, w = case(seed, n, 3)
+    for sign, neuron in zip((1.0, -1.0), maxima(rows, w, False), strict=True):
+        value = max(float(sphere_maxima(rows, sign * w).values[0]), 0.0)
+        assert value == pytest.approx(sign * float(evaluate(rows, w, neuron.u[None])[0]), abs=1e-9 * size_of(rows, w))
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(2, 12))
+def test_both_oracles_with_bias_agree_in_the_plane(seed: int, n: int) -> None:
+    rows, w = case(seed, n, 2)
+    w = w - w.mean()
+    for sign, neuron in zip((1.0, -1.0), maxima(rows, w, True), strict=True):
+        value = max(float(affine_maxima(rows, sign * w).values[0]), 0.0)
+        other = sign * float(evaluate(rows, w, neuron.u[None], neuron.b)[0])
+        assert value == pytest.approx(max(other, 0.0), abs=1e-9 * size_of(rows, w))
+
+
+def test_every_ascent_in_space_ends_at_a_local_maximum_that_was_found() -> None:
+    rows, w = case(5, 12, 3)
+    found = sphere_maxima(rows, w)
+    U, values = directions(3, 300), np.full(300, -np.inf)
+    for step in np.geomspace(1.0, 1e-7, 120):
+        moved = U + step * np.random.default_rng(int(1e9 * step)).standard_normal((40, *U.shape))
+        moved = np.concatenate([U[None], moved / np.linalg.norm(moved, axis=2)[..., None]])
+        f = relu_sum(rows, w, moved.reshape(-1, 3)).reshape(moved.shape[:2])
+        U, values = moved[f.argmax(axis=0), np.arange(300)], f.max(axis=0)
+    assert np.abs(values[:, None] - found.values[None]).min(axis=1).max() <= 1e-5 * size_of(rows, w)
 
 
 def test_beyond_space_the_maxima_are_searched_and_say_so() -> None:

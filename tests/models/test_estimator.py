@@ -299,7 +299,7 @@ def test_bad_parameter_is_refused_with_its_range(parameters: dict[str, Any], mes
 
 def test_uncovered_pair_is_refused_and_not_approximated() -> None:
     with pytest.raises(NotCoveredError):
-        ConvexWGAN(Discriminator.relu(beta=1.0) + Generator.linear()).fit(table())
+        ConvexWGAN(Discriminator.relu(beta=1.0) + Generator.polynomial(1, 1, 1)).fit(table())
 
 
 def test_one_sample_has_nothing_left_once_centred_but_is_data_otherwise() -> None:

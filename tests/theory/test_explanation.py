@@ -170,7 +170,8 @@ def test_explaining_twice_factors_once(forty_eight: Problem, monkeypatch: pytest
 
 
 def test_an_uncovered_pair_is_refused_by_explain_without_looking_at_the_data() -> None:
-    problem = Problem(Discriminator.relu(beta=1.0) + Generator.linear(), np.ones((2, 2)), np.ones((2, 2)))
+    pair = Discriminator.relu(beta=1.0) + Generator.linear() + Regularizer.norm(1.0)
+    problem = Problem(pair, np.ones((2, 2)), np.ones((2, 2)))
     problem.X = Poison(2, 2)
     with pytest.raises(NotCoveredError, match="The nearest pair that works"):
         problem.explain(data=False)

@@ -11,9 +11,7 @@ from convexwgan.geometry.normal_distances import NORMAL_MEAN
 from convexwgan.solvers.conic.model import ConicModel, Values, dual, load_cvxpy, positive_or_one, primal
 
 
-def normal_noise_program(
-    U: Float64, h: Float64, *, beta: float, strength: float, natural: bool = False
-) -> ConicModel:
+def normal_noise_program(U: Float64, h: Float64, *, beta: float, strength: float, natural: bool = False) -> ConicModel:
     """The least second moment of a Gaussian whose piecewise means are within β of the data's, on given neurons.
 
     Problem, over S = WᵀW (d, d), c = 1/√(2π):
@@ -91,3 +89,33 @@ def _program_parts(U: Float64, h: Float64, beta: float) -> tuple[Any, Any, Float
     seen = cp.sum(cp.multiply(U @ T, U), axis=1)
     low, high = np.maximum(h - beta, 0.0) ** 2, (h + beta) ** 2
     return T, seen, low, high, low > 0.0
+
+
+def thin_noise_program(U: Float64, h: Float64, *, beta: float, W0: Float64, penalty: float) -> ConicModel:
+    """Noise of few dimensions: the left constraints linearised at W₀, with a penalty on what is missed.
+
+    Problem, over W (p, d), y_k = W₀u_k/‖W₀u_k‖, in units where the data have size 1:
+        min ‖W‖_F² + ρΣt_k   s.t.   c‖Wu_k‖ ≤ h_k + β,   c y_kᵀWu_k ≥ h_k − β − t_k,   t ≥ 0
+
+    Always feasible, at W = 0. A W with t = 0 satisfies both constraints at every u_k.
+
+    Args:
+        U, h, beta: as for ``normal_noise_program``. W0: where to linearise. penalty: ρ.
+    """
+    cp = load_cvxpy()
+    binding = h > beta
+    W, t = cp.Variable(W0.shape, name="W"), cp.Variable(int(binding.sum()), nonneg=True, name="t")
+    image = U @ W0.T
+    length = np.linalg.norm(image, axis=1)
+    still = length <= 1e-9 * float(length.max(initial=1e-300))
+    y = np.where(still[:, None], np.eye(len(W0))[0], image / np.where(still, 1.0, length)[:, None])
+    below = NORMAL_MEAN * cp.sum(cp.multiply(y[binding], U[binding] @ W.T), axis=1) >= h[binding] - beta - t
+    above = NORMAL_MEAN * cp.norm(U @ W.T, 2, axis=1) <= h + beta
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(W) + penalty * cp.sum(t)), [below, above])
+    return ConicModel(
+        "thin Gaussian noise",
+        problem,
+        {"W": W, "t": t},
+        lambda: {"W": primal(W), "t": primal(t)},
+        lambda: {"below": dual(below), "above": dual(above)},
+    )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from convexwgan.arrays import Float64
+from convexwgan.solvers.population.bounds import PER_ROUND, SMALLEST, Best, Cuts, judge, price, without_search
 from convexwgan.solvers.population.master import MasterPoint, Program, solve_master
 from convexwgan.solvers.population.sides import Priced, Side
 
@@ -18,9 +19,8 @@ logger = logging.getLogger("convexwgan")
 _MAX_ROUNDS = 400
 _SAMPLED_ROUNDS = 20
 """Where the oracles only search, more rounds add nothing that could be proven."""
-_KEPT_IDLE = 4
-_PER_ROUND = 120
-_SMALLEST = 1e-13
+_KEPT_IDLE = 3
+_TANGENTS = 20
 
 
 @dataclass(eq=False)
@@ -49,26 +49,6 @@ class Pool:
         )
 
 
-@dataclass(eq=False)
-class Best:
-    """The best measure and the best discriminator met."""
-
-    upper: float = np.inf
-    lower: float = 0.0
-    atoms: Float64 | None = None
-    measure: Float64 | None = None
-    neurons: Float64 | None = None
-    multipliers: Float64 | None = None
-    rounds: int = 0
-    stopped: str | None = None
-    history: list[tuple[float, float]] = field(default_factory=list)
-
-    @property
-    def relative_gap(self) -> float:
-        """(upper − lower)/upper."""
-        return (self.upper - self.lower) / self.upper if self.upper > 0.0 else 0.0
-
-
 @dataclass(frozen=True, eq=False)
 class Start:
     """A measure and a discriminator from elsewhere."""
@@ -79,6 +59,28 @@ class Start:
     multipliers: Float64
 
 
+@dataclass(eq=False)
+class _State:
+    """The game, the atoms and neurons at hand, and the tangents τ_i of the cost under a norm bound."""
+
+    side: Side
+    beta: float | None
+    best: Best
+    atoms: Pool
+    neurons: Pool
+    tangents: tuple[float, ...] = (0.0, 1.0)
+
+    @property
+    def size(self) -> int:
+        """How many atoms and neurons there are."""
+        return len(self.atoms.points) + len(self.neurons.points)
+
+    def cut(self, cuts: Cuts) -> None:
+        """Add neurons."""
+        for sign, points in cuts:
+            self.neurons = self.neurons.joined(points, sign)
+
+
 def exchange(
     side: Side,
     beta: float | None,
@@ -86,7 +88,7 @@ def exchange(
     *,
     max_rounds: int | None = None,
     deadline: float | None = None,
-    start: Start | None = None,
+    starts: Iterable[Start] = (),
     callback: Callable[[float, float], None] | None = None,
 ) -> Best:
     """min cost(μ) s.t. |h_X − h_μ| ≤ β on all neurons [or + max|h_X − h_μ|], by columns and cuts.
@@ -97,59 +99,93 @@ def exchange(
 
     Args:
         side: the game. beta: β_d in the side's units, None under a norm bound.
-        tol: the relative gap to stop at. start: a measure and a discriminator to begin with.
+        tol: the relative gap to stop at. starts: measures and discriminators to begin with, until one closes the gap.
 
     Returns:
         Best, with ``stopped`` where a limit was hit.
     """
-    first = side.first_neurons()
-    neurons, atoms = Pool.of(first), Pool.of(np.zeros((0, side.X.shape[1])))
-    best, tangents = _nothing(side, beta), [0.0, 1.0]
-    if start is not None:
-        cuts = _judge(side, beta, start.atoms, start.measure, 0.0, best)
-        _price(side, beta, start.neurons, MasterPoint(start.measure, start.multipliers, 0.0), best)
-        neurons, atoms = neurons.joined(start.neurons), Pool.of(start.atoms)
-        for sign, found in cuts:
-            neurons = neurons.joined(found, sign)
+    state = _State(side, beta, without_search(side, beta), _no_atoms(side), Pool.of(side.first_neurons()))
+    best, limit = state.best, max_rounds or _default_rounds(side)
+    if _is_closed_by(state, starts, tol):
+        return best
+    for best.rounds in range(1, limit + 1):
+        reason = _round(state, np.inf if deadline is None else deadline - time.perf_counter(), callback)
         if best.relative_gap <= tol:
             return best
-    limit = max_rounds or (_MAX_ROUNDS if side.X.shape[1] <= side.exact_dimension else _SAMPLED_ROUNDS)
-    for best.rounds in range(1, limit + 1):
-        point = solve_master(_program(side, beta, atoms.points, neurons, tuple(tangents)))
-        if point is None:
-            best.stopped = "linear_program"
-            break
-        measure, on_data = point.measure[1:], float(point.measure[0])
-        cuts = _judge(side, beta, atoms.points, measure, on_data, best)
-        priced = _price(side, beta, neurons.points, point, best)
-        best.history.append((best.lower, best.upper))
-        if callback is not None:
-            callback(best.lower, best.upper)
-        logger.debug("round %d: %.9g ≤ value ≤ %.9g", best.rounds, best.lower, best.upper)
-        if best.relative_gap <= tol or (deadline is not None and time.perf_counter() > deadline):
-            best.stopped = None if best.relative_gap <= tol else "time_limit"
-            break
-        if beta is None and side.kappa and not side.has_mass:
-            tangents = [*tangents[-20:], on_data + float(measure.sum())]
-        existing = side.features(atoms.points, neurons.points).T @ point.multipliers - _fixed(side, atoms.points)
-        threshold = float(existing.max(initial=-np.inf)) if np.any(measure > _SMALLEST) else -np.inf
-        paying = priced.atoms[priced.values > threshold + 1e-13 * np.abs(priced.values)][:_PER_ROUND]
-        neurons, atoms = neurons.aged(point.multipliers), atoms.aged(np.where(measure > _SMALLEST, measure, 0.0))
-        count = len(atoms.points) + len(neurons.points)
-        for sign, found in cuts:
-            neurons = neurons.joined(found, sign)
-        atoms = atoms.joined(paying)
-        if len(atoms.points) + len(neurons.points) == count:
-            best.stopped = "precision"
-            break
-    else:
-        best.stopped = "max_iter"
+        if deadline is not None and time.perf_counter() > deadline:
+            reason = "time_limit"
+        if reason is not None:
+            best.stopped = reason
+            return best
+    best.stopped = "max_iter"
     return best
 
 
-def _fixed(side: Side, atoms: Float64) -> Float64:
-    """The part of an atom's price that pricing subtracts: its cost where the program's cost is linear."""
-    return side.costs(atoms) if side.has_mass else np.zeros(len(atoms))
+def _default_rounds(side: Side) -> int:
+    return _MAX_ROUNDS if side.X.shape[1] <= side.exact_dimension else _SAMPLED_ROUNDS
+
+
+def _no_atoms(side: Side) -> Pool:
+    return Pool.of(np.zeros((0, side.X.shape[1])))
+
+
+def _is_closed_by(state: _State, starts: Iterable[Start], tol: float) -> bool:
+    """Judge the starts, keep the atoms and neurons of the last one; whether the gap is closed."""
+    side, beta, best = state.side, state.beta, state.best
+    neurons, is_closed = state.neurons, best.relative_gap <= tol
+    for start in starts if not is_closed else ():
+        state.atoms, state.neurons = Pool.of(start.atoms), neurons.joined(start.neurons)
+        state.cut(judge(side, beta, start.atoms, start.measure, 0.0, best))
+        price(side, beta, start.neurons, start.multipliers, best)
+        if best.relative_gap <= tol:
+            return True
+    return is_closed
+
+
+def _round(state: _State, seconds: float, callback: Callable[[float, float], None] | None) -> str | None:
+    """One program of at most so many seconds, both oracles, new atoms and neurons; why to stop after it, or None."""
+    side, beta, best = state.side, state.beta, state.best
+    point = solve_master(_program(state), seconds)
+    if point is None:
+        return "linear_program"
+    measure, on_data = point.measure[1:], float(point.measure[0])
+    cuts = judge(side, beta, state.atoms.points, measure, on_data, best)
+    priced = price(side, beta, state.neurons.points, point.multipliers, best)
+    best.history.append((best.lower, best.upper))
+    if callback is not None:
+        callback(best.lower, best.upper)
+    logger.debug("round %d: %.9g ≤ value ≤ %.9g", best.rounds, best.lower, best.upper)
+    if beta is None and not side.has_mass:
+        state.tangents = (*state.tangents[-_TANGENTS:], on_data + float(measure.sum()))
+    paying = _paying(state, point, priced)
+    state.neurons = state.neurons.aged(point.multipliers)
+    state.atoms = state.atoms.aged(np.where(measure > SMALLEST, measure, 0.0))
+    before = state.size
+    state.cut(cuts)
+    state.atoms = state.atoms.joined(paying)
+    return "precision" if state.size == before else None
+
+
+def _paying(state: _State, point: MasterPoint, priced: Priced) -> Float64:
+    """Atoms with a better price than all at hand."""
+    side, atoms = state.side, state.atoms.points
+    if not np.any(point.measure[1:] > SMALLEST):
+        return priced.atoms[:PER_ROUND]
+    fixed = side.costs(atoms) if side.has_mass else 0.0  # pricing subtracts a cost that is linear in the measure
+    best = float((side.features(atoms, state.neurons.points).T @ point.multipliers - fixed).max())
+    return priced.atoms[priced.values > best + 1e-13 * np.abs(priced.values)][:PER_ROUND]
+
+
+def _program(state: _State) -> Program:
+    """The program whose first column is the data themselves, which keeps it feasible."""
+    side, beta, atoms, neurons = state.side, state.beta, state.atoms.points, state.neurons
+    h = side.features(side.X, neurons.points) @ side.weights
+    features = np.column_stack([h, side.features(atoms, neurons.points)])
+    costs = np.concatenate([[_data_cost(side)], side.costs(atoms)])
+    is_curved = beta is None and not side.has_mass
+    kappa = side.kappa if is_curved else None
+    tangents = state.tangents if is_curved else ()
+    return Program(features, h, neurons.signs, costs, beta, side.has_mass, kappa, tangents)
 
 
 def _data_cost(side: Side) -> float:
@@ -159,87 +195,3 @@ def _data_cost(side: Side) -> float:
         if side.has_mass
         else float(side.weights @ np.linalg.norm(side.X, axis=1))
     )
-
-
-def _targets(side: Side, neurons: Float64) -> Float64:
-    """h_X on each neuron."""
-    return side.features(side.X, neurons) @ side.weights
-
-
-def _nothing(side: Side, beta: float | None) -> Best:
-    """Generating nothing where that is feasible, else the data themselves."""
-    d, zero = side.X.shape[1], np.zeros((1, side.X.shape[1]))
-    best = Best(neurons=side.first_neurons()[:0], multipliers=np.zeros(0))
-    dist = float(side.excess(zero, np.ones(1), 1.0).values[0]) if d else 0.0
-    dist = max(dist, float(side.excess(zero, np.ones(1), -1.0).values[0]), 0.0)
-    if beta is None or dist <= beta:
-        best.upper, best.atoms, best.measure = (0.0 if beta is not None else dist), zero, np.ones(1)
-        if best.upper == 0.0:
-            return best
-    cost = side.objective(*_as_atoms(side))
-    if cost < best.upper:
-        best.upper, (best.atoms, best.measure) = cost, _as_atoms(side)
-    return best
-
-
-def _as_atoms(side: Side) -> tuple[Float64, Float64]:
-    """The data as atoms with their measure."""
-    if side.has_mass:
-        return side.X, side.weights
-    lengths = np.linalg.norm(side.X, axis=1)
-    kept = lengths > 0.0
-    return side.X[kept] / lengths[kept][:, None], (side.weights * lengths)[kept]
-
-
-def _program(side: Side, beta: float | None, atoms: Float64, neurons: Pool, tangents: tuple[float, ...]) -> Program:
-    """The program whose first column is the data themselves, which keeps it feasible."""
-    h = _targets(side, neurons.points)
-    features = np.column_stack([h, side.features(atoms, neurons.points)])
-    costs = np.concatenate([[_data_cost(side)], side.costs(atoms)])
-    curved = beta is None and not side.has_mass
-    kappa = side.kappa if curved else None
-    return Program(features, h, neurons.signs, costs, beta, side.has_mass, kappa, tangents if curved else ())
-
-
-def _judge(
-    side: Side, beta: float | None, atoms: Float64, measure: Float64, on_data: float, best: Best
-) -> list[tuple[float, Float64]]:
-    """The neurons that tell the measure from the data; a better feasible measure is kept."""
-    used = measure > _SMALLEST
-    rest, share = _as_atoms(side)
-    mixed = np.concatenate([atoms[used], rest]) if on_data > _SMALLEST else atoms[used]
-    weights = np.concatenate([measure[used], on_data * share]) if on_data > _SMALLEST else measure[used]
-    if len(mixed) == 0:
-        mixed, weights = np.zeros((1, atoms.shape[1])), np.ones(1)
-    if side.has_mass:
-        weights = weights / weights.sum()
-    sides = [(sign, side.excess(mixed, weights, sign)) for sign in (1.0, -1.0)]
-    dist = max(float(found.values[0]) for _, found in sides)
-    upper = side.objective(mixed, weights) + (dist if beta is None else 0.0)
-    if beta is not None and dist > beta:
-        t = 1.0 - beta / dist
-        if not upper > best.upper:  # otherwise mixing cannot help
-            mixed, weights = np.concatenate([mixed, rest]), np.concatenate([(1.0 - t) * weights, t * share])
-            upper = side.objective(mixed, weights)
-        else:
-            upper = np.inf
-    if upper < best.upper:
-        best.upper, best.atoms, best.measure = upper, mixed, weights
-    level = dist * (1.0 - 1e-9) if beta is None else beta * (1.0 + 1e-12)
-    if beta is None:  # every local maximum near the largest will matter
-        level = 0.9 * dist
-    if side.has_mass and beta is not None:
-        level = beta * (1.0 - 1e-3)
-    return [(sign, found.points[found.values > level][:_PER_ROUND]) for sign, found in sides]
-
-
-def _price(side: Side, beta: float | None, neurons: Float64, point: MasterPoint, best: Best) -> Priced:
-    """The atoms that pay; a better discriminator is kept."""
-    used = point.multipliers != 0.0
-    if not used.any() and not side.has_mass:
-        return Priced(np.zeros((0, side.X.shape[1])), np.zeros(0), 0.0)
-    U, lam = neurons[used], point.multipliers[used]
-    priced = side.price(U, lam, beta)
-    if priced.lower > best.lower:
-        best.lower, best.neurons, best.multipliers = priced.lower, U, lam
-    return priced

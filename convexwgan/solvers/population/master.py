@@ -10,6 +10,8 @@ import numpy as np
 from convexwgan.arrays import Float64
 
 _TOLERANCE = 1e-10
+_SHORTEST = 0.1
+_LIMIT = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +46,8 @@ class MasterPoint:
     value: float
 
 
-def solve_master(program: Program) -> MasterPoint | None:
-    """A vertex of the program with its multipliers; None where HiGHS finds none (infeasible, or it gave up)."""
+def solve_master(program: Program, seconds: float = np.inf) -> MasterPoint | None:
+    """A vertex of the program with its multipliers; None where HiGHS gave up or ``seconds`` are over."""
     from scipy.optimize import linprog
 
     k, j = program.features.shape
@@ -64,10 +66,14 @@ def solve_master(program: Program) -> MasterPoint | None:
     rows: Any = np.concatenate([np.ones(j), np.zeros(extra)])[None] if program.has_mass else None
     ones: Any = [1.0] if program.has_mass else None
     options: Any = {"primal_feasibility_tolerance": _TOLERANCE, "dual_feasibility_tolerance": _TOLERANCE}
+    if np.isfinite(seconds):
+        options["time_limit"] = max(seconds, _SHORTEST)
     solvers: tuple[Any, ...] = ("highs", "highs-ipm")
     for method in solvers:
         found: Any = linprog(c, A_ub=A, b_ub=b, A_eq=rows, b_eq=ones, method=method, options=options)
         if found.status == 0:
             lam = -np.asarray(found.ineqlin.marginals)[:k] * program.signs
             return MasterPoint(np.asarray(found.x)[:j], lam, float(found.fun))
+        if found.status == _LIMIT:
+            return None
     return None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from convexwgan.arrays import Float64, to_numpy64
 from convexwgan.errors import InputError
-from convexwgan.solvers.population.exchange import Best, Start, exchange
+from convexwgan.solvers.population.bounds import Best
+from convexwgan.solvers.population.exchange import Start, exchange
 from convexwgan.solvers.population.sides import Directions, Points, Side
 from convexwgan.solvers.run import Limits
 from convexwgan.theory.candidate import Candidate, Neurons
@@ -18,6 +19,8 @@ from convexwgan.theory.data import GameData
 from convexwgan.theory.forms import Form
 
 _RANK = 1e-12
+_SEARCH_SHARE = 0.8
+"""Of a time limit; the rest is left for the certificate, whose branch and bound is as long as its work needs."""
 Callback = Callable[[dict[str, Any]], object]
 
 
@@ -46,11 +49,11 @@ def solve_population(form: Form, data: GameData, limits: Limits, callback: Callb
     mass = data.mass_fake if bias else 1.0
     side = _side(rows / unit, data, bias, beta is None, unit)
     scaled = None if beta is None else beta / (unit * mass)
-    deadline = None if limits.time_limit is None else time.perf_counter() + limits.time_limit
-    start = _planar_start(side, scaled) if rows.shape[1] == 2 and not bias else None
+    deadline = None if limits.time_limit is None else time.perf_counter() + _SEARCH_SHARE * limits.time_limit
+    starts = _planar_starts(side, scaled) if rows.shape[1] == 2 and not bias else ()
     report = None if callback is None else _reporter(callback, _value_unit(data, unit, bias, beta is None))
     best = exchange(
-        side, scaled, 0.2 * limits.tol, max_rounds=limits.max_iter, deadline=deadline, start=start, callback=report
+        side, scaled, 0.5 * limits.tol, max_rounds=limits.max_iter, deadline=deadline, starts=starts, callback=report
     )
     return _candidate(best, side, data, basis, unit, bias)
 
@@ -75,16 +78,15 @@ def _reporter(callback: Callback, value_unit: float) -> Callable[[float, float],
     return report
 
 
-def _planar_start(side: Side, beta: float | None) -> Start | None:
-    """The shortest tour of discs, which is the optimum unless 0 is near the boundary of the zonotope."""
-    from convexwgan.solvers.conic.touring_discs import shortest_tour
+def _planar_starts(side: Side, beta: float | None) -> Iterator[Start]:
+    """Shortest tours of discs, the last of them the optimum unless it would stick out of the polygon by more than β."""
+    from convexwgan.solvers.conic.touring_discs import tours
 
     weighted = side.weights[:, None] * side.X
-    tour = shortest_tour(weighted[weighted.any(axis=1)], beta, side.kappa)
-    if tour is None or len(tour.vectors) == 0:
-        return None
-    lengths = np.linalg.norm(tour.vectors, axis=1)
-    return Start(tour.vectors / lengths[:, None], lengths, tour.neurons, tour.multipliers)
+    for tour in tours(weighted[weighted.any(axis=1)], beta, side.kappa):
+        if len(tour.vectors):
+            lengths = np.linalg.norm(tour.vectors, axis=1)
+            yield Start(tour.vectors / lengths[:, None], lengths, tour.neurons, tour.multipliers)
 
 
 def range_of(X: Float64) -> Float64:
