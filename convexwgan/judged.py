@@ -232,7 +232,10 @@ def start_of(warm_start: Solution | None, problem: Problem) -> Float64 | None:
 
 
 def better_of(solution: Solution, warm_start: Solution | None, problem: Problem) -> Solution:
-    """The better of the new solution and a warm start, both judged on this problem."""
+    """The better of the new solution and a warm start, both judged on this problem.
+
+    A warm start that is less feasible here is not better, however small its gap: it costs less than it should.
+    """
     if warm_start is None or warm_start.generator is None:
         return solution
     if solution.status in (Status.CERTIFIED, Status.INFEASIBLE):
@@ -243,4 +246,7 @@ def better_of(solution: Solution, warm_start: Solution | None, problem: Problem)
     if warm_start.generator.first is not None:
         generator = warm_start.generator
     old = _wrapped(problem, audit, generator, stats)
-    return old if old.relative_gap < solution.relative_gap or solution.generator is None else solution
+    if solution.generator is None:
+        return old
+    is_feasible = old.certificate.violation <= max(solution.tol, solution.certificate.violation)
+    return old if is_feasible and old.relative_gap < solution.relative_gap else solution

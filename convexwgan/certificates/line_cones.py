@@ -188,9 +188,13 @@ def _convex_half(
 
 def _priced(game: _Game, rays: Float64, V: Float64, b: Float64) -> tuple[float, float, Float64 | None]:
     """The proof of the best prices that least-distance solves find, and the point where they end."""
-    Y = game.L @ rays
-    inverse = np.linalg.inv(Y)
-    A = np.concatenate([V @ inverse, inverse])
+    try:
+        inverse = np.linalg.inv(game.L @ rays)
+        A = np.concatenate([V @ inverse, inverse])
+    except np.linalg.LinAlgError:
+        A = np.full((1, 1), math.nan)
+    if not bool(np.isfinite(A).all()):  # a cone too narrow, or a basis too skewed, for float64: nothing is proven
+        return 0.0, -math.inf, None
     free = np.zeros(len(inverse))
     if game.evidence.beta is not None:
         u, point, _ = _least_distance(A, np.concatenate([b, free]), len(b))

@@ -118,7 +118,8 @@ def moment_bound(evidence: SampledEvidence, table: Float64) -> MomentBound:
     Valid for every factor θ ≥ 0 on (μ, λ, ν) that leaves N ⪰ 0 and, under a norm bound, Σ(4μτ + λ + 2ν) ≤ 1. Where
     the weights are paid for, the better of S = WᵀW and S = w_fGᵀG.
     """
-    found = [_bound_of(evidence, table, *each) for each in evidence.ellipsoids]
+    with np.errstate(over="ignore", invalid="ignore"):  # of absurd multipliers: what is ∞ − ∞ proves nothing
+        found = [_bound_of(evidence, table, *each) for each in evidence.ellipsoids]
     return max(found, key=lambda bound: bound.value)
 
 
@@ -140,7 +141,7 @@ def _bound_of(evidence: SampledEvidence, table: Float64, shape: Ellipsoid, kappa
         gaps = kappa - theta * np.minimum(values, top) - 1e-14 * kappa
         if not (gaps > 0.0).all():
             return -math.inf
-        return theta * gain - 0.25 * shape.rho * theta**2 * float(np.sum(squares / gaps))
+        return theta * gain - 0.25 * shape.rho * theta * theta * float(np.sum(squares / gaps))  # θ ** 2 raises at 1e200
 
     theta = _best(proven, most, gain)
     value = max(proven(theta) * (1.0 - 1e-12), 0.0) + extra if theta > 0.0 else extra

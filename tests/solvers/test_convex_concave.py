@@ -186,6 +186,17 @@ def test_a_warm_start_is_never_made_worse() -> None:
     assert again.value <= good.value * (1.0 + 1e-12)
 
 
+@pytest.mark.parametrize("method", ["auto", "global"])
+def test_a_warm_start_that_is_infeasible_here_does_not_win_by_its_smaller_value(method: str) -> None:
+    X = data(3, 4)
+    loose = posed(X, 0.5).solve(time_limit=1.0)
+    tight = posed(X, 0.1).solve(method=method, time_limit=1.0, tol=1e-9, warm_start=loose)
+    assert loose.value < tight.bound  # it would have looked better than any feasible output
+    assert tight.status is Status.BRACKETED
+    assert tight.certificate.violation <= 1e-9
+    assert tight.value >= tight.bound
+
+
 def test_tampered_outputs_are_not_verified() -> None:
     problem = posed(data(16, 6), 0.5)
     solution = problem.solve()
