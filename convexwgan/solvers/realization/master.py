@@ -209,7 +209,10 @@ def _apply(w: Float64, eta: Float64, y: Float64) -> Float64:
 
 
 def _longest(y: Float64, dy: Float64) -> float:
-    """The largest α with y + α dy in every cone."""
+    """The largest α with y + α dy in every cone; dy in units of its largest entry, whose square may overflow."""
+    size = np.abs(dy).max(axis=1)
+    size = np.where(size > 0.0, size, 1.0)
+    dy = dy / size[:, None]
     a = dy[:, 0] ** 2 - (dy[:, 1:] ** 2).sum(axis=1)
     b = y[:, 0] * dy[:, 0] - (y[:, 1:] * dy[:, 1:]).sum(axis=1)
     c = _det(y)
@@ -217,6 +220,6 @@ def _longest(y: Float64, dy: Float64) -> float:
     # the smallest positive root of aα² + 2bα + c, in the form without cancellation
     q = -(b + np.where(b >= 0, 1.0, -1.0) * root)
     with np.errstate(divide="ignore", invalid="ignore"):
-        roots = np.stack([q / a, c / q, np.where(dy[:, 0] < 0, -y[:, 0] / dy[:, 0], np.inf)])
+        roots = np.stack([q / a, c / q, np.where(dy[:, 0] < 0, -y[:, 0] / dy[:, 0], np.inf)]) / size
     real = np.stack([b**2 >= a * c] * 2 + [np.ones(len(a), dtype=bool)])
     return float(np.where(np.isfinite(roots) & (roots > 0) & real, roots, np.inf).min(initial=np.inf))
