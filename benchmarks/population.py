@@ -29,7 +29,7 @@ LIMIT = 150.0
 
 
 def sample(kind: str, n: int, d: int) -> Any:
-    """n rows of one kind, seed 0; heavy tails are Student's t with 2 degrees of freedom, outliers 2 % of rows times 100."""
+    """n rows of one kind, seed 0; heavy tails: Student's t with 2 degrees of freedom; outliers: 2 % times 100."""
     rng = np.random.default_rng(0)
     if kind == "log-normal":
         return np.exp(rng.standard_normal((n, d)))

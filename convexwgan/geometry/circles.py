@@ -102,14 +102,14 @@ def maxima_on(found: Arcs, gradients: Float64) -> tuple[Float64, Float64]:
 
 
 def local_maxima_on(found: Arcs, gradients: Float64) -> tuple[Index, Float64, Float64]:
-    """All local maxima of f on the cut circles: which circle (m,), the unit vector (m, 2), and f there (m,).
+    """Points with all local maxima of f on the cut circles: which circle (m,), the unit vector (m, 2), f there (m,).
 
-    g/‖g‖ on the arcs that contain it, and the kinks with a rising side before and a falling side after them.
+    g/‖g‖ on the arcs that contain it, ends included, and the kinks with a rising side before and a falling side after.
 
     >>> found = arcs(np.array([[[3.0, 0.0], [0.0, 4.0]]]), np.array([[[3.0, 0.0], [0.0, 4.0]]]))
     >>> _, u, f = local_maxima_on(found, found.sums)
-    >>> u.round(12).tolist(), f.round(12).tolist()
-    ([[0.6, 0.8]], [5.0])
+    >>> u[f.argmax()].round(12).tolist(), float(f.max().round(12))
+    ([0.6, 0.8], 5.0)
     """
     toward = np.arctan2(gradients[..., 1], gradients[..., 0])
     ahead = np.mod(toward - found.start + _ANGLE, TURN) <= found.width + 2.0 * _ANGLE

@@ -31,6 +31,8 @@ _STARTS, _STARTS_MANY = 24, 8
 _MAX_STEPS = 200
 _NARROW, _WIDE = 1e-6, 2e-8
 """How much of β_d is left unused, so that the stored output is feasible after rounding."""
+_ANCHORED = 500
+"""Up to how many samples a descent with anchored corners comes first: its programs have all corners as rows."""
 _SHARE = 0.4
 """Of the time limit, for the lower bound."""
 
@@ -120,7 +122,7 @@ def _all_starts(run: _Run, starts: Iterator[Float64], max_steps: int, stopped: s
         if run.starts and (stopped == "interrupt" or run.is_over):
             break
         run.starts += 1
-        if run.target.X.shape[1] == 2 and anchored(
+        if run.target.X.shape[1] == 2 and run.target.n_fake <= _ANCHORED and anchored(
             run.target, G, run.offer, 0.5 * run.cost, run.deadline, max_steps=max_steps
         ):
             continue

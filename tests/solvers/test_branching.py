@@ -78,12 +78,16 @@ def test_tree_survives_a_file_and_tampering_is_seen(tmp_path: Any) -> None:
     loaded = Solution.load(solution.save(tmp_path / "tree.safetensors"))
     assert verify(problem, loaded).status is Status.BRACKETED  # a file's tolerance is never looser than the default
     assert verify(problem, loaded).lower == solution.bound
-    for name in solution.dual:
-        spoilt = {key: array.copy() for key, array in solution.dual.items()}
-        spoilt[name][-1] = spoilt[name][-1] * 3.0 + 1.0
-        assert verify(problem, replace(solution, dual=spoilt)).status is Status.UNVERIFIED
-    pruned = solution.dual | {"tree_nodes": solution.dual["tree_nodes"][:-1]}
-    assert verify(problem, replace(solution, dual=pruned)).status is Status.UNVERIFIED
+    nodes, neurons = solution.dual["tree_nodes"], solution.dual["tree_neurons"]
+    for changed in (
+        {"tree_basis": 3.0 * solution.dual["tree_basis"]},
+        {"tree_neurons": neurons * np.array([1.0, 1.0, 1.0, -1.0])},
+        {"tree_neurons": neurons[:-1] + np.array([1.0, 0.0, 0.0, 0.0])},
+        {"tree_nodes": nodes[:-1]},
+        {"tree_nodes": nodes[::-1]},
+        {"tree_nodes": np.array([[0.0, 0.0]])},
+    ):
+        assert verify(problem, replace(solution, dual=solution.dual | changed)).status is Status.UNVERIFIED
     boasting = replace(solution, bound=1.01 * solution.bound)
     assert verify(problem, boasting).status is Status.UNVERIFIED
     other = posed(data(3, 3), 0.1)

@@ -17,8 +17,8 @@ from convexwgan.geometry.circles import TURN
 from convexwgan.geometry.sectors import rays
 from convexwgan.solvers.linearised_zonotopes import Target, least_norm
 
-_STEPS, _CUTS = 60, 30
-_STALLED, _SLOW, _HOPELESS = 1e-7, 3e-3, 1.03
+_STEPS, _CUTS = 60, 60
+_STALLED, _SLOW, _HOPELESS = 1e-6, 3e-3, 1.03
 _NEAR = 0.7
 """Corners farther than this part of β at the iterate get their cut at once."""
 _FLAT = 1e-9
@@ -107,8 +107,8 @@ def anchored(
             return is_met
         G, last, cost, is_met = found, cost, float(np.sum(found * found)), True
         offer(G)
-        slow = last - cost <= (_STALLED if 0.5 * cost < _HOPELESS * best else _SLOW) * last
-        if slow or time.perf_counter() > deadline:
+        slow = _STALLED if 0.5 * cost < _HOPELESS * best else _SLOW
+        if cost >= last * (1.0 - slow) or time.perf_counter() > deadline:
             return True
     return is_met
 
@@ -126,14 +126,15 @@ def _step(target: Target, G: Float64, P: Float64, weights: Float64, deadline: fl
             return G
         near = (weights[far][:, :, None] * u[:, None, :]).reshape(len(u), G.size)
         active = (above @ G.T > 0.0).astype(np.float64)
-        held = (active[:, :, None] * above[:, None, :]).reshape(len(above), G.size)
-        rows = np.concatenate([rows, near, -held])
+        over = (active[:, :, None] * above[:, None, :]).reshape(len(above), G.size)
+        rows = np.concatenate([rows, near, -over])
         below = np.einsum("ij,ij->i", P[far], u) - target.beta
         bounds = np.concatenate([bounds, below, -target.h(above) - target.beta])
         found = least_norm(rows, bounds, float(np.sqrt(len(G))))
         if found is None or time.perf_counter() > deadline:
             return None
-        G = found[0].reshape(G.shape)
+        held = found[1] > 0.0  # the norm only grows: cuts that were idle are not missed, or come back
+        G, rows, bounds = found[0].reshape(G.shape), rows[held], bounds[held]
     return G
 
 
