@@ -63,7 +63,13 @@ def draw(source: str, target: str) -> None:
         axis.fill_between(sizes, [min(gap) for gap in gaps], [max(gap) for gap in gaps], color=f"C{k}", alpha=0.2)
         axis.plot(sizes, share, ":", color=f"C{k}", label="K / n_f" if k == 0 else None)
     axis.axhline(1.0, color="0.6", linewidth=0.8)
-    axis.set(xscale="log", yscale="log", xlabel="samples, n = n_r = n_f", ylabel="relative gap at the root, %")
+    axis.set(
+        xscale="log",
+        yscale="log",
+        ylim=(3e-3, 4e2),
+        xlabel="samples, n = n_r = n_f",
+        ylabel="relative gap at the root, %",
+    )
     axis.legend(frameon=False)
     figure.savefig(target, dpi=150)
 

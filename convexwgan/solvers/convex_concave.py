@@ -122,8 +122,10 @@ def _all_starts(run: _Run, starts: Iterator[Float64], max_steps: int, stopped: s
         if run.starts and (stopped == "interrupt" or run.is_over):
             break
         run.starts += 1
-        if run.target.X.shape[1] == 2 and run.target.n_fake <= _ANCHORED and anchored(
-            run.target, G, run.offer, 0.5 * run.cost, run.deadline, max_steps=max_steps
+        if (
+            run.target.X.shape[1] == 2
+            and run.target.n_fake <= _ANCHORED
+            and anchored(run.target, G, run.offer, 0.5 * run.cost, run.deadline, max_steps=max_steps)
         ):
             continue
         run.steps += improved(run.target, G, run.offer, max_steps, run.deadline)

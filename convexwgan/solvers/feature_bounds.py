@@ -46,7 +46,7 @@ def measure_candidate(data: GameData, limits: Limits) -> tuple[Candidate, float]
     bias, rank = game.wgan.players[0].bias, len(data.spectrum[0])
     tol = 1e-7 if rank < 3 else 1e-4
     if bias:
-        tol = 1e-5 if data.n_real <= _FEW else _BIASED
+        tol = 1e-6 if data.n_real <= _FEW else _BIASED
     share = None if limits.time_limit is None else _SHARE * limits.time_limit
     part = replace(limits, time_limit=share, max_iter=None, tol=max(tol, min(limits.tol, 1e-7)), options=None)
     found = solve_population(Form(Stage.MEASURE_GAME, game.wgan, game.normalize), game, part)
