@@ -303,3 +303,16 @@ def test_prices_of_the_balanced_program_prove_what_its_point_costs(seed: int, ra
     assert (rows.A @ point.c - rows.b + level).min() >= -1e-7 * (1.0 + np.abs(rows.b).max())
     cost = 0.5 * float(point.c @ point.c) + price * level
     assert goal.bound(rows, point.u) == pytest.approx(cost, rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize("generator", [Generator.linear(), Generator.polynomial(1.0, 1.0, 1.0)])
+def test_noise_that_reaches_every_output_is_solved_like_a_free_generator(generator: Generator) -> None:
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((6, 1))
+    Z = rng.standard_normal((6, 6 if generator.kind == "linear" else 2))
+    D = Discriminator.relu(beta=0.02, bias=True)
+    free = Problem(D + Generator.free(), X, n_fake=6, normalize="mean").solve()
+    solution = Problem(D + generator, X, Z, normalize="mean").solve()
+    assert solution.status is Status.CERTIFIED
+    assert solution.value == pytest.approx(free.value, rel=1e-8)
+    assert solution.stats.extra["cones"] == 0

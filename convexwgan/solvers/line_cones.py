@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from convexwgan.arrays import Float64, like, to_numpy64
+from convexwgan.geometry.least_spread import least_spread
 from convexwgan.solvers.ordered_sums import Goal, OrderedSums, Rows
 from convexwgan.solvers.run import Limits
 from convexwgan.theory.candidate import Candidate
@@ -97,6 +98,10 @@ def solve_line_cones(
         if callback is not None:
             callback({"stage": "global", "lower": strength * lower, "upper": strength * upper, "seconds": seconds})
 
+    free = _every_output(form, data, game, B)
+    if free is not None:
+        report(*2 * [0.5 * float(free @ free)])
+        return Candidate(weights=like(data.moments.first, E @ free[:, None]), stats={"cones": 0})
     until = None if limits.time_limit is None else start + limits.time_limit
     goal = Goal(None, 1.0 / strength) if form.discriminator.norm_bound else Goal(data.beta)
     found = search_cones(
@@ -108,6 +113,17 @@ def solve_line_cones(
         multipliers["beta"] = np.asarray(game.dist(found.c))
     weights = None if found.c is None else like(data.moments.first, E @ found.c[:, None])
     return Candidate(weights=weights, multipliers=multipliers, stopped=found.stopped, stats={"cones": found.nodes})
+
+
+def _every_output(form: Form, data: GameData, game: OrderedSums, B: Float64) -> Float64 | None:
+    """c of the least spread output, where noise of full rank reaches every output and only the output is paid for."""
+    reaches = data.rank == data.n_fake and data.n_fake % data.n_real == 0
+    if not reaches or form.discriminator.norm_bound or form.regularizer.kind != "output":
+        return None
+    x = to_numpy64(data.X)[:, 0]
+    w = np.repeat(least_spread(x, data.beta / data.real_weight).w, data.n_fake // data.n_real)
+    c = np.asarray(np.linalg.lstsq(B, w, rcond=None)[0])
+    return c if game.dist(c) <= data.beta * (1.0 + 1e-9) else None  # noise may be too ill-conditioned
 
 
 def _frame(data: GameData) -> tuple[Float64, Float64]:

@@ -53,13 +53,14 @@ class Limits:
             own = "the primal–dual method is its own" if method == "saddle" else "a formula needs no solver"
             is_own = method in ("convex_concave", "global")
             own = "its quadratic programs are solved by its own method" if is_own else own
+            remedy = "leave it out" if is_own else 'ask for method="conic"'
             for name in ("solver",) if method == "convex_concave" else ("solver", "options"):
                 if getattr(self, name) is not None:
                     raise InputError(
                         name,
                         getattr(self, name),
                         f'not be given for method "{method}"',
-                        f'{own}; ask for method="conic"',
+                        f"{own}; {remedy}",
                     )
 
 

@@ -19,7 +19,7 @@ class Search:
     """``options`` of the method "convex_concave".
 
     Attributes:
-        rng: seed of the random starts, a whole number. starts: how many starts; None for the method's own number.
+        rng: seed of the random starts, a whole number (a generator gives one). starts: how many starts; None for the method's own number.
 
     >>> Search.of({"rng": 3})
     Search(rng=3, starts=None)
@@ -40,8 +40,12 @@ class Search:
             if name not in NAMES:
                 raise InputError("options", name, "be rng or starts", 'as {"rng": 1, "starts": 40}')
         seed = given.get("rng", 0)
+        if isinstance(seed, np.random.Generator):
+            seed = int(seed.integers(2**32))
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise InputError("options['rng']", seed, "be a whole number >= 0", "it seeds the random starts")
+            raise InputError(
+                "options['rng']", seed, "be a whole number >= 0 or a numpy Generator", "it seeds the random starts"
+            )
         starts = given.get("starts")
         if starts is not None:
             starts = count("options['starts']", starts, "it is the number of starts of the descent")

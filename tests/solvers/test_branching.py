@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from convexwgan.errors import InputError
 from convexwgan.geometry.relu_sums import relu_sum
 from convexwgan.geometry.sectors import rays
 from convexwgan.solvers.branching.anchored import anchored, anchors, corners
+from convexwgan.solvers.branching.incumbent import BestSamples
 from convexwgan.solvers.branching.relaxation import Parts, PlanarGame, relaxed
 from convexwgan.solvers.branching.tree import Pool
 from convexwgan.solvers.linearised_zonotopes import Target
@@ -275,3 +277,13 @@ def test_anchored_steps_are_feasible_and_never_dearer() -> None:
     assert all(target.is_feasible(G) for G in offered)
     assert all(two <= one * (1.0 + 1e-9) for one, two in pairwise(costs))
     assert costs[0] <= float(np.sum(X * X))
+
+
+def test_without_any_samples_descents_start_from_anywhere() -> None:
+    X = data(0, 5)
+    X = X / np.linalg.norm(X, axis=1).sum()
+    best = BestSamples(Target(X, 3, 0.15, 1e-9), 1.0, perf_counter() + 20.0, None)
+    for _ in range(20):
+        best.descend(None)
+    assert best.G is not None
+    assert best.target.is_feasible(best.G)

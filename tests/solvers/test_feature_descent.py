@@ -18,6 +18,7 @@ from convexwgan.certificates.zonotope_moments import moment_bound, shape_of_nois
 from convexwgan.errors import InputError
 from convexwgan.solvers.feature_starts import apportioned
 from convexwgan.solvers.linearised_neurons import NeuronTarget, least_elastic, least_penalised, worst
+from convexwgan.solvers.search import Search
 from convexwgan.theory.convex_concave_linear_generator import LinearPiecewiseMeans
 from convexwgan.theory.laws import check_reduction_inverts, check_weak_duality
 
@@ -384,3 +385,10 @@ def test_apportioned_counts_add_up() -> None:
     table = np.column_stack([normal(0, 5, 2), np.random.default_rng(0).dirichlet(np.ones(5))])
     for n in (1, 3, 20):
         assert apportioned(table, n).shape == (n, 2)
+
+
+def test_a_generator_seeds_the_search_as_well() -> None:
+    first, again = (Search.of({"rng": np.random.default_rng(4)}) for _ in range(2))
+    assert first == again != Search.of({"rng": np.random.default_rng(5)})
+    with pytest.raises(InputError, match=r"options\['rng'\] = 'x' must be a whole number"):
+        Search.of({"rng": "x"})

@@ -20,6 +20,8 @@ _LONGEST = 0.05
 """Of the time limit: what one descent may take."""
 _SIZES = (0.02, 0.05, 0.1, 0.005)
 """By how much of their mean length the best samples are disturbed, in turn."""
+_ANYWHERE = (0.5, 1.0, 2.0)
+"""Of Σ‖x_i‖/n_f: how long samples at random are."""
 Callback = Callable[[dict[str, Any]], object]
 
 
@@ -49,10 +51,12 @@ class BestSamples:
             self.callback({"stage": "global", **bounds, "seconds": time.perf_counter() - self._began})
 
     def descend(self, start: Float64 | None) -> None:
-        """From a start, or from the best samples after a disturbance."""
+        """From a start, or from the best samples after a disturbance; from anywhere while there are none."""
+        if start is None and self.G is None:
+            start = _ANYWHERE[self._turn % len(_ANYWHERE)] * self._rng.standard_normal((self.target.n_fake, 2))
+            start, self._turn = start / self.target.n_fake, self._turn + 1
         if start is None:
-            if self.G is None:
-                return
+            assert self.G is not None
             self._turn += 1
             if self._turn % 2 and len(self.G) > 1:
                 start = regrouped(self.G, self._rng)

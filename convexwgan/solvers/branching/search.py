@@ -67,10 +67,12 @@ class Search:
         return None
 
     def _finish(self, deadline: float) -> None:
-        """Sectors are at their finest: the rest of the gap may still be in the upper bound."""
-        for _ in range(_LAST_DESCENTS):
+        """Sectors are at their finest: the rest of the gap may still be in the upper bound, or there is none yet."""
+        left = _LAST_DESCENTS
+        while left > 0:
             if time.perf_counter() > deadline or self.tree.lower >= self._closed:
                 return
+            left -= bool(np.isfinite(self.best.cost))
             self.descents += 1
             self.best.descend(None)
 
