@@ -19,7 +19,8 @@ class Search:
     """``options`` of the method "convex_concave".
 
     Attributes:
-        rng: seed of the random starts, a whole number (a generator gives one). starts: how many starts; None for the method's own number.
+        rng: seed of the random starts, a whole number, which a generator gives.
+        starts: how many starts; None for the method's own number.
 
     >>> Search.of({"rng": 3})
     Search(rng=3, starts=None)
