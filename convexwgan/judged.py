@@ -71,9 +71,7 @@ def claim_of(candidate: Candidate, problem: Problem) -> PlainClaim:
         skip=_host(neurons.skip),
         output_multiplier=_host(H),
         tree=tree_of(candidate.multipliers),
-        hidden=None
-        if candidate.hidden is None
-        else (_narrowed(candidate.hidden[0], problem), _narrowed(candidate.hidden[1], problem)),
+        hidden=_narrowed_pair(candidate.hidden, problem),
     )
 
 

@@ -32,23 +32,12 @@ _FINE = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
-class MeasureEvidence:
-    """Data and spec of one population game.
-
-    Attributes:
-        wgan: the architecture. X: data (n, d), float64. normalize: the convention. mass: N_f.
-        real: moments of the data. beta: β_d, None under a norm bound. latents: None, there is no noise.
-        samples: n_f of a free generator, whose output is a measure of n_f equal masses; None for a distribution.
-    """
+class PiecewiseEvidence:
+    """What every game of ReLU neurons is judged on: the architecture, X (n, d) in float64 and its moments."""
 
     wgan: WGAN
     X: Float64
     real: RealMoments
-    mass: float
-    normalize: Literal["sum", "mean"]
-    beta: float | None
-    latents: Any = None
-    samples: int | None = None
 
     @property
     def discriminator(self) -> Any:
@@ -69,6 +58,23 @@ class MeasureEvidence:
     def dim(self) -> int:
         """d_r."""
         return int(self.X.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class MeasureEvidence(PiecewiseEvidence):
+    """Data and spec of one population game.
+
+    Attributes:
+        wgan: the architecture. X: data (n, d), float64. normalize: the convention. mass: N_f.
+        real: moments of the data. beta: β_d, None under a norm bound. latents: None, there is no noise.
+        samples: n_f of a free generator, whose output is a measure of n_f equal masses; None for a distribution.
+    """
+
+    mass: float
+    normalize: Literal["sum", "mean"]
+    beta: float | None
+    latents: Any = None
+    samples: int | None = None
 
     @property
     def has_bias(self) -> bool:

@@ -18,8 +18,8 @@ import numpy as np
 
 from convexwgan.arrays import Array, Float64, as_samples, to_numpy64
 from convexwgan.certificates.certificate import Infeasibility
-from convexwgan.certificates.measures import reduced_rows
-from convexwgan.certificates.moments import RealMoments, real_moments
+from convexwgan.certificates.measures import PiecewiseEvidence, reduced_rows
+from convexwgan.certificates.moments import real_moments
 from convexwgan.certificates.relu_upper import sphere_upper
 from convexwgan.geometry.normal_distances import NORMAL_MEAN, normal_maxima
 from convexwgan.spec.latent import Latent
@@ -31,35 +31,15 @@ _FINE = {1: 0.0, 2: 1e-10, 3: 2e-9, 4: 6e-7}
 
 
 @dataclass(frozen=True, eq=False)
-class NormalEvidence:
-    """Data and spec of one game: X (n, d) in float64, means, z ~ N(0, I) in ``latent_dim`` dimensions."""
+class NormalEvidence(PiecewiseEvidence):
+    """Data and spec of one game of means, z ~ N(0, I) in ``latent_dim`` dimensions.
 
-    wgan: WGAN
-    X: Float64
-    real: RealMoments
+    ``output`` and ``weights`` are one regulariser: (β_g/2)E‖Wᵀz‖² = (β_g/2)‖W‖_F².
+    """
+
     latent_dim: int
     beta: float
     latents: Any = None
-
-    @property
-    def discriminator(self) -> Any:
-        """The discriminator of the pair."""
-        return self.wgan.players[0]
-
-    @property
-    def regularizer(self) -> Any:
-        """The regulariser: (β_g/2)E‖Wᵀz‖² and (β_g/2)‖W‖_F² are the same number."""
-        return self.wgan.regularizer
-
-    @property
-    def strength(self) -> float:
-        """β_g."""
-        return float(self.wgan.regularizer.strength)
-
-    @property
-    def dim(self) -> int:
-        """d_r."""
-        return int(self.X.shape[1])
 
     @property
     def weights(self) -> Float64:

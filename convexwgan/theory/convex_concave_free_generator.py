@@ -20,6 +20,7 @@ class FreePiecewiseMeans(Reduction):
     cost = 200.0
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether outputs are free, paid for by their second moment, against ReLU neurons not on the line."""
         if form.stage not in (Stage.DISTANCE, Stage.PENALTY) or form.generator.kind != "free":
             return ELSEWHERE
         if form.discriminator.kind != "relu":
@@ -35,7 +36,8 @@ class FreePiecewiseMeans(Reduction):
 
     def conditions(self, form: Form, data: GameData) -> tuple[Condition, ...]:
         rank, limit = len(data.spectrum[0]), 2 if form.discriminator.bias else 3
-        closed = 'method="global" closes the bracket' if rank <= 2 else 'method="global" asks for rank 2'
-        closed = "" if form.discriminator.bias else f"; {closed}"
-        text = f"d_r = {rank}: both bounds proven up to rank {limit}, else searched{closed}"
+        hint = 'method="global" narrows the bracket' if rank <= 2 else 'method="global" asks for rank 2'
+        text = f"d_r = {rank}: both bounds proven up to rank {limit}, else searched"
+        if not (form.discriminator.bias or form.discriminator.norm_bound):
+            text = f"{text}; {hint}"
         return (Condition(text, rank <= limit),)

@@ -21,6 +21,7 @@ class LinearPiecewiseMeans(Reduction):
     cost = 200.0
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether outputs are linear in weights that a square pays for, on sampled noise, against ReLU neurons."""
         if form.stage not in (Stage.DISTANCE, Stage.PENALTY) or form.discriminator.kind != "relu":
             return ELSEWHERE
         if not form.is_linear:

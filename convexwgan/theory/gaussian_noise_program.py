@@ -20,6 +20,7 @@ class GaussianNoise(Reduction):
     cost = 100.0
 
     def accepts(self, form: Form) -> Acceptance:
+        """Whether a linear generator on population noise meets ReLU neurons without bias under weight decay."""
         if form.stage not in (Stage.DISTANCE, Stage.PENALTY) or form.generator.kind != "linear":
             return ELSEWHERE
         if form.discriminator.kind != "relu" or not form.population:

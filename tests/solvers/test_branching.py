@@ -206,7 +206,9 @@ def test_route_and_explanation_name_the_method() -> None:
     problem = posed(data(18, 4), 0.5)
     assert problem.route("global").method == "global"
     assert problem.route().method == "convex_concave"
-    assert 'method="global" closes the bracket' in str(problem.explain())
+    assert 'method="global" narrows the bracket' in str(problem.explain())
+    bounded = Problem(Discriminator.relu(norm_bound=True) + Generator.free(), problem.X)
+    assert "global" not in str(bounded.explain())  # which does not have that pair
     check_reduction_inverts(problem, BranchingOverSectors())
 
 
